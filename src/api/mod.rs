@@ -1,0 +1,1 @@
+//! The resources as Rust types with schema and CEL rules; defaults and condition helpers.

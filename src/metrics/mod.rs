@@ -1,0 +1,1 @@
+//! Every metric's name, labels and registry on one page.

@@ -1,0 +1,1 @@
+//! One task's worker: lanes, watermark, dead letters, full builds; knows nothing of Kubernetes.

@@ -1,0 +1,1 @@
+//! `_bulk` with a verdict per item, retry classes, index creation.

@@ -1,0 +1,1 @@
+//! SQL against MySQL: preflight, schemas, causal reads by ids, keyset walk of ids.
