@@ -4,3 +4,8 @@
 //! What decides is [`core`], pure; what carries out is the shell around it.
 
 pub mod core;
+mod file_store;
+mod store;
+
+pub use file_store::FileStore;
+pub use store::{StoreError, Stored, Stores, may_replace};
