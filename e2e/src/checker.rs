@@ -102,7 +102,7 @@ fn verdict(id: &str, expected: Option<&Map<String, Value>>, found: Option<&Doc>)
         (Some(expected), Some(doc)) => {
             let found = serde_json::from_str(&doc.source).unwrap_or(Value::Null);
             let text = difference(expected, &found);
-            (!text.is_empty()).then(|| format!("id {id} (version {}):{text}", doc.version))
+            (!text.is_empty()).then(|| format!("id {id} (version {}): {text}", doc.version))
         }
         (Some(_), None) => Some(format!("id {id}: missing in the index")),
         (None, Some(doc)) => {

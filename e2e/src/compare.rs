@@ -43,21 +43,21 @@ fn canonical_number(text: &str) -> String {
 pub fn difference(expected: &Map<String, Value>, found: &Value) -> String {
     let none = Map::new();
     let found = found.as_object().unwrap_or(&none);
-    let mut out = String::new();
+    let mut out = Vec::new();
     for (name, want) in expected {
         let text = canonical(want);
         match found.get(name) {
-            None => out += &format!(" {name}: missing, MySQL has {text};"),
+            None => out.push(format!("{name}: missing, MySQL has {text}")),
             Some(have) if canonical(have) != text => {
-                out += &format!(" {name}: index has {}, MySQL has {text};", canonical(have));
+                out.push(format!("{name}: index has {}, MySQL has {text}", canonical(have)));
             }
             Some(_) => {}
         }
     }
     for name in found.keys().filter(|name| !expected.contains_key(*name)) {
-        out += &format!(" {name}: unexpected;");
+        out.push(format!("{name}: unexpected"));
     }
-    out
+    out.join("; ")
 }
 
 #[cfg(test)]
@@ -89,7 +89,7 @@ mod tests {
         let expected = serde_json::json!({"a": 1, "b": 2});
         let found = serde_json::json!({"a": 1, "b": 3, "c": 4});
         let text = difference(expected.as_object().unwrap(), &found);
-        assert_eq!(text, " b: index has 3e0, MySQL has 2e0; c: unexpected;");
+        assert_eq!(text, "b: index has 3e0, MySQL has 2e0; c: unexpected");
         assert_eq!(difference(expected.as_object().unwrap(), &expected), "");
     }
 }

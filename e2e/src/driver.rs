@@ -28,14 +28,14 @@ pub struct Counts {
 /// Running writers. Dropping it stops them.
 #[derive(Debug)]
 pub struct Driver {
-    stop: watch::Sender<bool>,
+    halt: watch::Sender<bool>,
     counts: Arc<Counts>,
     writers: Vec<JoinHandle<()>>,
 }
 
 impl Driver {
     pub(crate) fn start(shop: &Shop, seed: u64, per_second: u32) -> Self {
-        let stop = watch::Sender::new(false);
+        let halt = watch::Sender::new(false);
         let counts = Arc::new(Counts::default());
         let writers = (0..WRITERS).map(|number| {
             let writer = Writer {
@@ -47,7 +47,7 @@ impl Driver {
                 counts: Arc::clone(&counts),
                 pause: Duration::from_secs(1) * WRITERS / per_second.max(1),
             };
-            let mut stopped = stop.subscribe();
+            let mut stopped = halt.subscribe();
             tokio::spawn(async move {
                 // A transaction that is cut in the middle is rolled back by the server.
                 tokio::select! {
@@ -56,7 +56,7 @@ impl Driver {
                 }
             })
         });
-        Self { writers: writers.collect(), stop, counts }
+        Self { writers: writers.collect(), halt, counts }
     }
 
     /// Number of transactions so far.
@@ -71,7 +71,7 @@ impl Driver {
 
     /// Stops the writers; the number of transactions.
     pub async fn stop(mut self) -> u64 {
-        self.stop.send_replace(true);
+        self.halt.send_replace(true);
         for writer in self.writers.drain(..) {
             writer.await.expect("a writer of the workload");
         }
@@ -81,7 +81,7 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.stop.send_replace(true);
+        self.halt.send_replace(true);
     }
 }
 

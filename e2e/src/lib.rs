@@ -4,6 +4,7 @@
 //! Everything listens on 127.0.0.1, lives in a scratch folder and dies with the test process.
 //! Tests that only need *a* server take a shared one ([`shared`]) and their own database and index;
 //! tests that hurt a server start their own.
+#![allow(clippy::doc_markdown, reason = "MySQL and OpenSearch are names, not code")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,5 @@
 //! Does the harness itself do what the other tests rely on?
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests, and the helpers of tests")]
 
 use e2e::http_proxy::Counts;
 use e2e::mysql::mysqlbinlog;
@@ -17,12 +18,14 @@ const SOON: Duration = Duration::from_secs(20);
 /// The documents that the checker expects, written to an index.
 async fn write_documents(shop: &Shop, search: &Search, index: &str) {
     let expected = shop.checker().expected(shop.opts()).await.unwrap();
-    let mut lines = String::new();
-    for (id, document) in expected {
-        lines += &format!("{}\n", json!({"index": {"_index": index, "_id": id}}));
-        lines += &format!("{}\n", Value::Object(document));
-    }
-    let answer = search.bulk(lines).await.ok().json();
+    let lines: Vec<String> = expected
+        .into_iter()
+        .map(|(id, document)| {
+            let head = json!({"index": {"_index": index, "_id": id}});
+            format!("{head}\n{}\n", Value::Object(document))
+        })
+        .collect();
+    let answer = search.bulk(lines.concat()).await.ok().json();
     assert_eq!(answer["errors"], false, "{answer}");
 }
 
