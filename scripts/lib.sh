@@ -51,6 +51,18 @@ install_once() {
   printf '%s\n' "$final"
 }
 
+# debian_unpack SUITE DIR PACKAGES: unpacks packages and all they need; none of their scripts runs.
+debian_unpack() {
+  [ "$(uname -m)" = x86_64 ] || die "the packaged servers are for x86_64 only; use your own server through MYSQL_URL"
+  command -v mmdebstrap >/dev/null || apt_install mmdebstrap
+  local mirror
+  mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list 2>/dev/null |
+    grep -E '^(URIs:|deb )' | grep -o 'https\?://[^ ]*' | grep debian | grep -v security | head -n 1 || true)
+  mmdebstrap --variant=extract --aptopt='Acquire::Check-Valid-Until "false"' --include="$3" \
+    "$1" "$2" "${mirror:-http://deb.debian.org/debian}" 2> >(grep -v '^[IW]: skipping' >&2)
+  rm -rf "$2"/{var,boot,usr/share/doc,usr/share/man,usr/share/locale}
+}
+
 # find_jdk MIN MAX: the home of a JDK (with javac) whose major version lies in MIN..MAX, newest first.
 find_jdk() {
   local min=$1 max=$2 home major best='' best_major=0

@@ -13,18 +13,7 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-unpack() {
-  [ "$(uname -m)" = x86_64 ] || die "the packaged MySQL is for x86_64 only; use your own server through MYSQL_URL"
-  command -v mmdebstrap >/dev/null || apt_install mmdebstrap
-  local mirror
-  mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list 2>/dev/null |
-    grep -E '^(URIs:|deb )' | grep -o 'https\?://[^ ]*' | grep debian | grep -v security | head -n 1 || true)
-  # extract: packages are only unpacked, none of their scripts runs
-  mmdebstrap --variant=extract --aptopt='Acquire::Check-Valid-Until "false"' \
-    --include=mysql-server-core,mysql-client-core,libstdc++6 sid "$1/root" "${mirror:-http://deb.debian.org/debian}" >&2
-  rm -rf "$1"/root/{var,boot,usr/share/doc,usr/share/man,usr/share/locale,usr/share/mysql-test}
-  [ -x "$1/root/usr/sbin/mysqld" ] || die "the unpacked packages hold no mysqld"
-}
+unpack() { debian_unpack sid "$1/root" mysql-server-core,mysql-client-core,libstdc++6; }
 
 ROOT=$(install_once mysql unpack)/root
 program() { printf '%s\n' "$ROOT/usr/lib64/ld-linux-x86-64.so.2" --library-path "$ROOT/usr/lib/x86_64-linux-gnu" "$ROOT/usr/$1"; }
