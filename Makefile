@@ -52,7 +52,8 @@ test-all: ## the large set as well; writes docs/test-all.md
 
 .PHONY: bench
 bench: servers ## measure speed against the raw limit (docs/benchmarks.md)
-	scripts/bench.sh
+	cargo build --release --bin binlog-operator --locked
+	cargo bench --package e2e --locked
 
 .PHONY: demo
 demo: ## bring up servers, sync three tables into an index, show it follow
