@@ -39,12 +39,13 @@ install_once() {
     (
       flock 9
       [ -d "$final" ] && exit 0
-      local begin=$SECONDS
-      rm -rf "$final.part"
-      mkdir -p "$final.part"
+      # A name of its own: the children of a killed install may still be writing to theirs.
+      local begin=$SECONDS part="$final.part.$BASHPID"
+      rm -rf "$final".part.*
+      mkdir -p "$part"
       say "installing $name into $CACHE (once)"
-      "$builder" "$final.part" 9>&-
-      mv "$final.part" "$final"
+      "$builder" "$part" 9>&-
+      mv "$part" "$final"
       say "installed $name in $((SECONDS - begin)) s"
     ) 9>"$CACHE/locks/$(printf '%s' "$name" | tr / _)"
   fi
@@ -60,17 +61,18 @@ debian_unpack() {
     grep -E '^(URIs:|deb )' | grep -o 'https\?://[^ ]*' | grep debian | grep -v security | head -n 1 || true)
   mmdebstrap --variant=extract --aptopt='Acquire::Check-Valid-Until "false"' --include="$3" \
     "$1" "$2" "${mirror:-http://deb.debian.org/debian}" 2> >(grep -v '^[IW]: skipping' >&2)
-  rm -rf "$2"/{var,boot,usr/share/doc,usr/share/man,usr/share/locale}
+  rm -rf "${2:?}"/{var,boot,usr/share/doc,usr/share/man,usr/share/locale}
 }
 
 # find_jdk MIN MAX: the home of a JDK (with javac) whose major version lies in MIN..MAX, newest first.
 find_jdk() {
   local min=$1 max=$2 home major best='' best_major=0
   for home in ${JAVA_HOME:+"$JAVA_HOME"} /usr/lib/jvm/* /opt/*jdk* "$HOME"/.sdkman/candidates/java/* /Library/Java/*/*/Contents/Home; do
-    [ -x "$home/bin/javac" ] && [ -x "$home/bin/java" ] || continue
+    if [ ! -x "$home/bin/javac" ] || [ ! -x "$home/bin/java" ]; then continue; fi
     major=$(sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' "$home/release" 2>/dev/null || true)
-    [ -n "$major" ] && [ "$major" -ge "$min" ] && [ "$major" -le "$max" ] || continue
-    if [ "$major" -gt "$best_major" ]; then best=$home best_major=$major; fi
+    if [ "${major:-0}" -ge "$min" ] && [ "$major" -le "$max" ] && [ "$major" -gt "$best_major" ]; then
+      best=$home best_major=$major
+    fi
   done
   [ -n "$best" ] || die "no JDK of version $min to $max found (JAVA_HOME, /usr/lib/jvm/*); install one, for example: apt-get install temurin-$min-jdk (packages.adoptium.net) or sdk install java $min-tem"
   printf '%s\n' "$best"

@@ -17,6 +17,7 @@ large() {
 begin=$SECONDS result=passed
 { make test && large; } 2>&1 | tee "$LOG" || result=FAILED
 {
+  # shellcheck disable=SC2016  # backticks of Markdown
   printf '# The last run of `make test-all`\n\n'
   printf -- '- date: %s\n' "$(date -u '+%Y-%m-%d %H:%M UTC')"
   printf -- '- commit: %s%s\n' "$(git rev-parse --short HEAD)" "$(git diff --quiet HEAD && echo '' || echo ' (with uncommitted changes)')"

@@ -17,6 +17,7 @@
 
 pub mod checker;
 pub mod compare;
+pub mod disk;
 pub mod driver;
 pub mod elastic;
 pub mod http_proxy;
@@ -34,12 +35,14 @@ pub mod tcp_proxy;
 pub mod wait;
 
 pub use checker::{Checker, Kind};
+pub use disk::SmallDisk;
 pub use driver::Driver;
 pub use elastic::{ElasticServer, Engine};
 pub use http_proxy::{Fault, FaultProxy};
 pub use metrics::Metrics;
 pub use mysql::{MysqlOptions, MysqlServer};
 pub use operator::Operator;
+pub use scratch::Scratch;
 pub use search::Search;
 pub use shop::{Shop, Size};
 pub use task_file::TaskFile;

@@ -55,6 +55,9 @@ fn remove_leftovers(root: &Path) {
         let name = entry.file_name().to_string_lossy().into_owned();
         let owner = name.split('-').next().unwrap_or_default();
         if owner.parse::<u32>().is_ok() && !Path::new("/proc").join(owner).exists() {
+            if name.ends_with("-disk") {
+                crate::disk::unmount(&entry.path().join("mount"));
+            }
             let _ = fs::remove_dir_all(entry.path());
         }
     }

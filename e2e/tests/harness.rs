@@ -3,10 +3,11 @@
 
 use e2e::http_proxy::Counts;
 use e2e::mysql::mysqlbinlog;
+use e2e::process::Process;
 use e2e::shared::{self, name};
 use e2e::{
-    ElasticServer, Engine, Fault, FaultProxy, MysqlOptions, MysqlServer, Search, Shop, Size, TcpMode,
-    TcpProxy, wait_until,
+    ElasticServer, Engine, Fault, FaultProxy, MysqlOptions, MysqlServer, Scratch, Search, Shop, Size,
+    SmallDisk, TcpMode, TcpProxy, wait_until,
 };
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder};
@@ -252,4 +253,34 @@ async fn elasticsearch_keeps_documents_over_kill_and_restart() {
     let frozen = tokio::time::timeout(Duration::from_millis(300), search.doc("kept", "1")).await;
     elastic.resume();
     assert!(frozen.is_err(), "a frozen server does not answer");
+}
+
+#[test]
+fn a_small_disk_can_be_filled_and_freed() {
+    let disk = SmallDisk::mount(256);
+    let write = |name| std::fs::write(disk.path().join(name), "state");
+    write("old").unwrap();
+    disk.fill();
+    assert_eq!(write("new").unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    disk.free();
+    write("new").unwrap();
+}
+
+/// One test process must never see the servers of another, nor leave its own behind.
+#[tokio::test]
+async fn a_process_dies_with_its_owner_and_its_thread_does_not_matter() {
+    let scratch = Scratch::new("process");
+    let log = scratch.path().join("log");
+    let spawn = {
+        let log = log.clone();
+        move || Process::spawn("sleep", &["600".to_owned()], &[], &log)
+    };
+    let mut process = std::thread::spawn(spawn).join().unwrap();
+    assert!(
+        process.wait(Duration::from_millis(100)).await.is_none(),
+        "it outlives the thread that asked for it"
+    );
+    let pid = process.pid();
+    drop(process);
+    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
 }
