@@ -157,15 +157,5 @@ impl ReindexSpec {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use serde_json::{Value, json};
-
-    /// The spec of the README's task.
-    pub(in crate::api) fn task() -> Value {
-        json!({
-            "source": {"host": "127.0.0.1", "credentials": {"secretRef": {"name": "shop-mysql"}}},
-            "query": {"sql": "SELECT o.id FROM shop.orders o WHERE o.id IN (:ids)", "key": "id"},
-            "sink": {"elasticsearch": {"addresses": ["http://127.0.0.1:9200"], "index": "orders"}},
-        })
-    }
-}
+#[path = "rules_tests.rs"]
+pub(super) mod tests;

@@ -141,7 +141,7 @@ fn wrong_type(kind: &str, value: &Value, path: &str) -> Finding {
         _ => "an integer or a text",
     };
     let remedy = match (kind, value) {
-        ("", Value::Null) | (_, Value::Null) if !path.contains('.') => "write it",
+        (_, Value::Null) if !path.contains('.') => "write it",
         (_, Value::Null) => "give it a value, or leave it out",
         ("string", Value::Number(_) | Value::Bool(_)) => "put it in quotes",
         ("integer", Value::String(_)) => "write the number without quotes and unit",
