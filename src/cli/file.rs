@@ -130,7 +130,7 @@ impl Loader<'_> {
         for object in of("Secret") {
             secrets.insert(object.name.clone(), self.secret(object));
         }
-        let task_object = self.only_task(of("SyncTask").collect());
+        let task_object = self.only_task(&of("SyncTask").collect::<Vec<_>>());
         let task = task_object.and_then(|object| self.check::<SyncTask>(object));
         let reindexes = of("Reindex").filter_map(|object| self.reindex(object, task_object)).collect();
         let (task, object) = (task?, task_object?);
@@ -144,7 +144,9 @@ impl Loader<'_> {
         match task.spec.credentials(&secrets) {
             Ok(credentials) => Some(TaskFile { task, reindexes, credentials }),
             Err(findings) => {
-                findings.into_iter().for_each(|finding| self.report(object, finding));
+                for finding in findings {
+                    self.report(object, finding);
+                }
                 None
             }
         }
@@ -240,14 +242,11 @@ impl Loader<'_> {
         }
     }
 
-    fn only_task<'o>(&mut self, tasks: Vec<&'o Object>) -> Option<&'o Object> {
-        let (first, others) = match tasks.split_first() {
-            Some((first, others)) => (*first, others),
-            None => {
-                let remedy = "add one; the README has an example";
-                self.add(0, String::new(), Finding::new("", "there is no SyncTask in it", remedy));
-                return None;
-            }
+    fn only_task<'o>(&mut self, tasks: &[&'o Object]) -> Option<&'o Object> {
+        let Some((first, others)) = tasks.split_first() else {
+            let remedy = "add one; the README has an example";
+            self.add(0, String::new(), Finding::new("", "there is no SyncTask in it", remedy));
+            return None;
         };
         for other in others {
             let found = format!("there is already SyncTask {:?} in this file", first.name);
@@ -261,7 +260,9 @@ impl Loader<'_> {
         match api::check(&object.document.value) {
             Ok(resource) => Some(resource),
             Err(findings) => {
-                findings.into_iter().for_each(|finding| self.report(object, finding));
+                for finding in findings {
+                    self.report(object, finding);
+                }
                 None
             }
         }

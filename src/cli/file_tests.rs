@@ -1,5 +1,7 @@
 //! Good and bad files.
 
+#![allow(clippy::too_many_lines)] // tables of cases
+
 use super::*;
 use crate::api::{KeyText, Selected, SinkCredentials};
 
