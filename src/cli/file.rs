@@ -21,6 +21,13 @@ pub struct TaskFile {
     pub credentials: Credentials,
 }
 
+impl TaskFile {
+    /// The task's name.
+    pub fn name(&self) -> &str {
+        self.task.metadata.name.as_deref().unwrap_or_default()
+    }
+}
+
 /// Everything that is wrong with a file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct LoadError {
