@@ -1,3 +1,10 @@
-//! The binary: everything is in the library's `cli` room.
+//! The binary: chooses the TLS provider, then everything is in the library's `cli` room.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Before anything builds a TLS client: with none installed their builders panic. It fails only where one is
+    // installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    binlog_operator::cli::main()
+}

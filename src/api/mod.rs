@@ -1,1 +1,34 @@
-//! The resources as Rust types with schema and CEL rules; defaults and condition helpers.
+//! The resources as Rust types with schema and CEL rules; defaults, checks, credentials.
+//!
+//! In: objects as users write them. Out: typed specs, [`Finding`]s in words for the person who wrote them, and
+//! the CRDs. A field's bounds are written once, at the field, and go into the CRD; [`check`] holds an object
+//! against that same schema. What must hold between fields is a CEL rule at the type and its mirror in
+//! `rules`; a test holds the two together.
+
+#![allow(unreachable_pub)] // KubeSchema repeats each struct within a function, where `pub` reaches nobody
+#![allow(clippy::duplicated_attributes)] // printer columns repeat their words
+
+mod finding;
+mod key_text;
+mod limits;
+mod period;
+mod query;
+mod reindex;
+mod rules;
+mod schema;
+mod secret;
+mod sink;
+mod source;
+mod sync_task;
+
+pub use finding::Finding;
+pub use key_text::KeyText;
+pub use limits::Limits;
+pub use period::{NoPeriod, Period};
+pub use query::{Mapping, Query, TableAction, TableRule, Volatile};
+pub use reindex::{KeyRange, Reindex, ReindexSpec, ReindexStatus, Selected, Selection, TaskRef};
+pub use schema::{API_VERSION, Kind, Resource, check, crds};
+pub use secret::{CaSecretRef, Credentials, Hidden, SecretRef, Secrets, SinkCredentials};
+pub use sink::{CreateIndex, Elasticsearch, ElasticsearchAuth, ElasticsearchTls, Sink};
+pub use source::{Source, SourceCredentials, SourceTls, TlsMode};
+pub use sync_task::{InitialSync, OnGap, State, SyncTask, SyncTaskSpec, SyncTaskStatus};

@@ -1,1 +1,62 @@
-//! Subcommands, signals, HTTP.
+//! Subcommands, the file they read, logs, signals, progress and HTTP.
+//!
+//! In: the command line and a YAML file. Out: a running worker, pages on HTTP, an exit code. What is wrong with
+//! the file is said in [`LoadError`], all of it at once.
+
+mod args;
+mod crds;
+mod exit;
+mod file;
+mod http;
+mod logs;
+mod progress;
+mod run;
+mod signals;
+mod yaml;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+pub use crds::files as crd_files;
+pub use exit::Exit;
+pub use file::{FileFinding, LoadError, TaskFile, load, read};
+pub use http::{Pages, serve};
+
+use args::{Cli, Command, FileArgs};
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let bars = match logs::init(cli.log_format, &cli.log_level) {
+        Ok(bars) => bars,
+        Err(error) => return run::findings(&error).into(),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return run::findings(&format!("threads: {error}")).into(),
+    };
+    let exit = match cli.command {
+        Command::Run(args) => runtime.block_on(run::run(args, bars)),
+        Command::Explain(args) | Command::Check(args) => check(&args),
+        Command::Crds => print_crds(),
+    };
+    exit.into()
+}
+
+fn check(args: &FileArgs) -> Exit {
+    match file::load(&args.file) {
+        Ok(_) => run::findings(&"the file is right; this build does not ask the servers yet"),
+        Err(error) => run::findings(&error),
+    }
+}
+
+fn print_crds() -> Exit {
+    match crds::text() {
+        Ok(text) => {
+            print!("{text}");
+            Exit::Done
+        }
+        Err(error) => run::findings(&error),
+    }
+}

@@ -100,9 +100,10 @@ pub struct Build {
 }
 
 /// The steps of a build.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum BuildPhase {
     /// Not begun.
+    #[default]
     Pending,
     /// Walking keys.
     Walking,

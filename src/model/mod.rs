@@ -10,6 +10,7 @@ mod checkpoint;
 mod gtid;
 mod key;
 mod position;
+mod status;
 mod table;
 mod value;
 
@@ -21,6 +22,7 @@ pub use checkpoint::{
 pub use gtid::{Gtid, GtidSet, Tag, Uuid};
 pub use key::{Key, KeyPart};
 pub use position::{BinlogPosition, StreamPosition};
+pub use status::{BuildProgress, Condition, ConditionStatus, ConditionType, TaskStatus};
 pub use table::{Column, ColumnKind, TableName};
 pub use value::Value;
 

@@ -1,0 +1,161 @@
+//! What must hold between fields: the mirror of the CEL rules at the types, for objects that no API server
+//! has seen, and for findings that name the field.
+
+use super::{Finding, KeyText, Limits, Period, ReindexSpec, Source, SyncTaskSpec, TableRule, TlsMode};
+
+/// The placeholder of the main ids, as the CEL rule of `Query::sql` has it.
+const PLACEHOLDER: &str = r"(?i)\bin\s*\(\s*([?]|:[a-z_][a-z0-9_]*)\s*\)";
+
+impl SyncTaskSpec {
+    /// Everything that does not hold between the fields.
+    pub fn validate(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        findings.extend(tls(&self.source));
+        findings.extend(key(self));
+        findings.extend(placeholder(&self.query.sql));
+        for (i, rule) in self.mapping.tables.iter().enumerate() {
+            findings.extend(table_rule(i, rule));
+        }
+        findings.extend(sink_tls(self));
+        let (second, hour) = (Period::seconds(1), Period::seconds(3_600));
+        findings.extend(within("spec.stallTimeout", self.stall_timeout, second, Period::seconds(86_400)));
+        let Limits { query_timeout, bulk_timeout, checkpoint_interval, .. } = self.limits;
+        findings.extend(within("spec.limits.queryTimeout", query_timeout, second, hour));
+        let ten_minutes = Period::seconds(600);
+        findings.extend(within("spec.limits.bulkTimeout", bulk_timeout, second, ten_minutes));
+        findings.extend(within("spec.limits.checkpointInterval", checkpoint_interval, second, ten_minutes));
+        findings
+    }
+}
+
+fn tls(source: &Source) -> Option<Finding> {
+    let tls = source.tls.as_ref()?;
+    let checks = matches!(tls.mode, TlsMode::VerifyCa | TlsMode::VerifyIdentity);
+    (tls.ca_secret_ref.is_some() && !checks).then(|| {
+        Finding::new(
+            "spec.source.tls.caSecretRef",
+            format!("a CA is given, but mode {:?} checks no certificate", tls.mode),
+            "use mode VerifyCa or VerifyIdentity, or remove caSecretRef",
+        )
+    })
+}
+
+fn key(spec: &SyncTaskSpec) -> Option<Finding> {
+    let found = match (&spec.query.key, &spec.query.keys) {
+        (Some(_), Some(_)) => "both key and keys are given",
+        (None, None) => "neither key nor keys is given",
+        _ => return None,
+    };
+    Some(Finding::new(
+        "spec.query.key",
+        found,
+        "give key: the output column that IN (:ids) filters, or keys: the list of them for a composite key",
+    ))
+}
+
+fn placeholder(sql: &str) -> Option<Finding> {
+    let there = regex::Regex::new(PLACEHOLDER).is_ok_and(|pattern| pattern.is_match(sql));
+    (!there).then(|| {
+        Finding::new(
+            "spec.query.sql",
+            "no placeholder for the ids",
+            "filter the main table's key by IN (:ids), for example WHERE o.id IN (:ids)",
+        )
+    })
+}
+
+fn table_rule(i: usize, rule: &TableRule) -> Vec<Finding> {
+    let field = format!("spec.mapping.tables[{i}]");
+    let mut findings = Vec::new();
+    for (name, value) in [("ignore", rule.ignore), ("all", rule.all)] {
+        findings.extend(no_false(&format!("{field}.{name}"), value));
+    }
+    let given: Vec<_> =
+        [("column", rule.column.is_some()), ("ignore", rule.ignore.is_some()), ("all", rule.all.is_some())]
+            .into_iter()
+            .filter_map(|(name, given)| given.then_some(name))
+            .collect();
+    if given.len() != 1 {
+        let found = if given.is_empty() {
+            format!("the rule for {:?} says nothing", rule.table)
+        } else {
+            format!("the rule for {:?} gives {}", rule.table, given.join(" and "))
+        };
+        findings.push(Finding::new(field, found, "give exactly one of column, ignore: true and all: true"));
+    }
+    findings
+}
+
+fn no_false(field: &str, value: Option<bool>) -> Option<Finding> {
+    (value == Some(false)).then(|| Finding::new(field, "found false", "leave it out, or say true"))
+}
+
+fn sink_tls(spec: &SyncTaskSpec) -> Vec<Finding> {
+    let sink = &spec.sink.elasticsearch;
+    let Some(tls) = &sink.tls else { return Vec::new() };
+    let mut findings = Vec::new();
+    for (i, address) in sink.addresses.iter().enumerate().filter(|(_, a)| !a.starts_with("https://")) {
+        findings.push(Finding::new(
+            format!("spec.sink.elasticsearch.addresses[{i}]"),
+            format!("{address:?} does not use TLS, but tls is given"),
+            "begin the address with https://, or remove tls",
+        ));
+    }
+    if tls.ca_secret_ref.is_some() && tls.insecure_skip_verify {
+        findings.push(Finding::new(
+            "spec.sink.elasticsearch.tls",
+            "a CA is given, but insecureSkipVerify accepts any certificate",
+            "remove insecureSkipVerify, or caSecretRef",
+        ));
+    }
+    findings
+}
+
+fn within(field: &str, value: Period, min: Period, max: Period) -> Option<Finding> {
+    (value < min || value > max)
+        .then(|| Finding::new(field, format!("found {value}"), format!("must be between {min} and {max}")))
+}
+
+impl ReindexSpec {
+    /// Everything that does not hold between the fields.
+    pub fn validate(&self) -> Vec<Finding> {
+        let selection = &self.selection;
+        let mut findings = Vec::new();
+        findings.extend(no_false("spec.selection.deadLetters", selection.dead_letters));
+        let given: Vec<_> = [
+            ("range", selection.range.is_some()),
+            ("where", selection.condition.is_some()),
+            ("ids", selection.ids.is_some()),
+            ("deadLetters", selection.dead_letters.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, given)| given.then_some(name))
+        .collect();
+        if given.len() > 1 {
+            findings.push(Finding::new(
+                "spec.selection",
+                format!("found {}", given.join(" and ")),
+                "give one of range, where, ids and deadLetters, or nothing for everything",
+            ));
+        }
+        findings.extend(self.range());
+        findings
+    }
+
+    fn range(&self) -> Option<Finding> {
+        let range = self.selection.range.as_ref()?;
+        let (found, remedy) = match (&range.min, &range.max) {
+            (None, None) => ("neither min nor max is given".to_owned(), "give min, max or both"),
+            (Some(KeyText::Number(min)), Some(KeyText::Number(max))) if min >= max => (
+                format!("found min {min} and max {max}"),
+                "min must be below max (min is included, max is not)",
+            ),
+            _ => return None,
+        };
+        Some(Finding::new("spec.selection.range", found, remedy))
+    }
+}
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+pub(super) mod tests;

@@ -1,0 +1,263 @@
+//! The schema, the rules in Rust and the CEL rules agree on good and bad objects.
+
+#![allow(clippy::too_many_lines)] // tables of cases
+
+use serde_json::{Value, json};
+
+use super::super::{Reindex, Resource, SyncTask, check};
+
+/// A spec with nothing but what must be there.
+pub(in crate::api) fn task() -> Value {
+    json!({
+        "source": {"host": "127.0.0.1", "credentials": {"secretRef": {"name": "shop-mysql"}}},
+        "query": {"sql": "SELECT o.id FROM shop.orders o WHERE o.id IN (:ids)", "key": "id"},
+        "sink": {"elasticsearch": {"addresses": ["http://127.0.0.1:9200"], "index": "orders"}},
+    })
+}
+
+fn object(kind: &str, spec: &Value) -> Value {
+    json!({"apiVersion": super::super::API_VERSION, "kind": kind, "metadata": {"name": "orders"}, "spec": spec})
+}
+
+/// The task with one value set, `null` to remove it.
+fn with(pointer: &str, value: Value) -> Value {
+    let mut spec = task();
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    let mut at = &mut spec;
+    for part in parent.split('/').filter(|p| !p.is_empty()) {
+        at = &mut at[part];
+        if at.is_null() {
+            *at = json!({});
+        }
+    }
+    if value.is_null() {
+        at.as_object_mut().unwrap().remove(name);
+    } else {
+        at[name] = value;
+    }
+    spec
+}
+
+fn fields<R: Resource>(kind: &str, spec: &Value) -> Vec<String> {
+    match check::<R>(&object(kind, spec)) {
+        Ok(_) => Vec::new(),
+        Err(findings) => findings.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// Both judges on a spec that its types can hold.
+fn cel<R>(kind: &str, spec: &Value) -> (Vec<String>, String)
+where
+    R: Resource + serde::Serialize + kube::CustomResourceExt,
+{
+    let resource: R = serde_json::from_value(object(kind, spec)).unwrap();
+    let ours = resource.validate().iter().map(ToString::to_string).collect();
+    let theirs = kube::core::cel::validate_cel(&resource).err().map(|e| e.to_string()).unwrap_or_default();
+    // kube-cel has no type(); an API server has. There the judge is the e2e test on a real one.
+    let theirs = theirs.lines().filter(|l| l.contains("spec") && !l.contains("rule references 'type'"));
+    (ours, theirs.collect())
+}
+
+#[test]
+fn a_task_with_defaults_is_fine() {
+    let task: SyncTask = check(&object("SyncTask", &task())).unwrap();
+    assert_eq!((task.spec.source.port(), task.spec.limits.lanes), (3306, 4));
+    assert_eq!(task.spec.stall_timeout.to_string(), "5m");
+    assert!(kube::core::cel::validate_cel(&task).is_ok());
+}
+
+#[test]
+fn everything_that_may_be_given_is_fine() {
+    let mut spec = task();
+    spec["query"]["keys"] = json!(["a", "b"]);
+    spec["query"].as_object_mut().unwrap().remove("key");
+    spec["query"]["volatile"] = json!("Allow");
+    spec["source"]["tls"] = json!({"mode": "VerifyIdentity", "caSecretRef": {"name": "ca", "key": "pem"}});
+    spec["source"]["serverId"] = json!(4_294_967_295_i64);
+    spec["sink"]["shared"] = json!(true);
+    spec["sink"]["elasticsearch"]["addresses"] = json!(["https://a:9200", "https://b/es"]);
+    spec["sink"]["elasticsearch"]["tls"] = json!({"insecureSkipVerify": true});
+    spec["sink"]["elasticsearch"]["auth"] = json!({"apiKey": {"secretRef": {"name": "es"}}});
+    spec["mapping"] = json!({"tables": [
+        {"table": "shop.a", "column": "id"}, {"table": "b", "ignore": true}, {"table": "c", "all": true}]});
+    spec["limits"] = json!({"lanes": 8, "queryTimeout": "90s"});
+    let (ours, theirs) = cel::<SyncTask>("SyncTask", &spec);
+    assert!(fields::<SyncTask>("SyncTask", &spec).is_empty() && ours.is_empty(), "{ours:?}");
+    assert_eq!(theirs, "");
+    for selection in [
+        json!({}),
+        json!({"range": {"min": 1000, "max": 5000}}),
+        json!({"range": {"min": "b", "max": "a"}}),
+        json!({"where": "id > 5"}),
+        json!({"ids": [1, "a"]}),
+        json!({"deadLetters": true}),
+    ] {
+        let spec = json!({"taskRef": {"name": "orders"}, "selection": selection});
+        assert!(fields::<Reindex>("Reindex", &spec).is_empty(), "{spec}");
+        let (ours, theirs) = cel::<Reindex>("Reindex", &spec);
+        assert!(ours.is_empty() && theirs.is_empty(), "{spec}: {ours:?} {theirs}");
+    }
+}
+
+#[test]
+fn the_schema_names_field_finding_and_remedy() {
+    for (pointer, value, expected) in [
+        (
+            "/hosts",
+            json!(1),
+            "spec.hosts: unknown field; remove it (known here: initialSync, limits, mapping",
+        ),
+        ("/source/hots", json!("x"), "spec.source.hots: unknown field; did you mean \"host\"?"),
+        ("/transforms", json!([]), "spec.transforms: not supported by this version; remove it"),
+        ("/source/host", Value::Null, "spec.source.host: missing; add it (Host name or address)"),
+        ("/source/host", json!(""), "spec.source.host: empty; needs at least 1 characters"),
+        (
+            "/source/port",
+            json!("3306"),
+            "spec.source.port: found the text \"3306\", expected an integer; write",
+        ),
+        ("/source/port", json!(0), "spec.source.port: found 0; must be between 1 and 65535"),
+        ("/source/port", json!(3306.5), "spec.source.port: found the number 3306.5, expected an integer"),
+        (
+            "/source/host",
+            json!(12),
+            "spec.source.host: found the number 12, expected a text; put it in quotes",
+        ),
+        (
+            "/state",
+            json!("running"),
+            "spec.state: found the text \"running\"; use one of Running, Paused, Stopped",
+        ),
+        (
+            "/source/tls/mode",
+            json!("Preferred"),
+            "spec.source.tls.mode: found the text \"Preferred\"; use one of",
+        ),
+        (
+            "/stallTimeout",
+            json!("5 minutes"),
+            "spec.stallTimeout: found the text \"5 minutes\"; write for example",
+        ),
+        ("/query/keys", json!(["a", "a"]), "spec.query.keys[1]: the same as entry [0]; remove one of them"),
+        ("/query/keys", json!("a"), "spec.query.keys: found the text \"a\", expected a list"),
+        (
+            "/sink/elasticsearch/addresses",
+            json!([]),
+            "spec.sink.elasticsearch.addresses: empty; needs at least 1",
+        ),
+        (
+            "/sink/elasticsearch/index",
+            json!("Orders"),
+            "spec.sink.elasticsearch.index: found the text \"Orders\"; use",
+        ),
+        (
+            "/sink/elasticsearch/auth",
+            json!({}),
+            "spec.sink.elasticsearch.auth: nothing chosen; give exactly one of",
+        ),
+        (
+            "/sink/elasticsearch/gzip",
+            json!(true),
+            "spec.sink.elasticsearch.gzip: not supported by this version",
+        ),
+        (
+            "/mapping/tables",
+            json!([{"table": "a", "lookup": {}}]),
+            "spec.mapping.tables[0].lookup: not supported by this version",
+        ),
+        (
+            "/mapping/tables",
+            json!([{"table": "a", "all": true}, {"table": "a", "ignore": true}]),
+            "spec.mapping.tables[1]: the same as entry [0]",
+        ),
+    ] {
+        let found = fields::<SyncTask>("SyncTask", &with(pointer, value));
+        assert!(found.iter().any(|f| f.starts_with(expected)), "{pointer}: {found:#?}");
+    }
+    assert_eq!(
+        fields::<SyncTask>("SyncTask", &Value::Null),
+        ["spec: found nothing, expected a map of fields; write it"]
+    );
+    let login = with("/sink/elasticsearch/addresses", json!(["http://u:planted@h:9200"]));
+    let found = fields::<SyncTask>("SyncTask", &login).concat();
+    assert!(found.contains("(hidden)@h:9200") && !found.contains("planted"), "{found}");
+}
+
+#[test]
+fn rules_between_fields_are_the_cel_rules() {
+    for (pointer, value, expected) in [
+        ("/query/key", Value::Null, "spec.query.key: neither"),
+        ("/query/keys", json!(["a", "b"]), "spec.query.key: both"),
+        ("/query/sql", json!("SELECT id FROM t WHERE id = :id"), "spec.query.sql: no placeholder"),
+        ("/query/sql", json!("SELECT bin(:ids) FROM t"), "spec.query.sql: no placeholder"),
+        (
+            "/source/tls",
+            json!({"mode": "Required", "caSecretRef": {"name": "a"}}),
+            "spec.source.tls.caSecretRef: a CA is given",
+        ),
+        (
+            "/sink/elasticsearch/tls",
+            json!({}),
+            "spec.sink.elasticsearch.addresses[0]: \"http://127.0.0.1:9200\"",
+        ),
+        (
+            "/sink/elasticsearch",
+            json!({"addresses": ["https://a"], "index": "a",
+                "tls": {"insecureSkipVerify": true, "caSecretRef": {"name": "a"}}}),
+            "spec.sink.elasticsearch.tls: a CA is given",
+        ),
+        (
+            "/mapping/tables",
+            json!([{"table": "a"}]),
+            "spec.mapping.tables[0]: the rule for \"a\" says nothing",
+        ),
+        (
+            "/mapping/tables",
+            json!([{"table": "a", "column": "b", "all": true}]),
+            "spec.mapping.tables[0]: the rule for \"a\" gives column and all",
+        ),
+        (
+            "/mapping/tables",
+            json!([{"table": "a", "ignore": false}]),
+            "spec.mapping.tables[0].ignore: found false",
+        ),
+        ("/stallTimeout", json!("500ms"), "spec.stallTimeout: found 500ms; must be between 1s and 24h"),
+        ("/limits/queryTimeout", json!("2h"), "spec.limits.queryTimeout: found 2h"),
+        ("/limits/bulkTimeout", json!("0s"), "spec.limits.bulkTimeout: found 0s"),
+        ("/limits/checkpointInterval", json!("11m"), "spec.limits.checkpointInterval: found 11m"),
+    ] {
+        let spec = with(pointer, value);
+        let found = fields::<SyncTask>("SyncTask", &spec);
+        assert!(found.iter().any(|f| f.starts_with(expected)), "{pointer}: {found:#?}");
+        let (ours, theirs) = cel::<SyncTask>("SyncTask", &spec);
+        assert!(!ours.is_empty() && !theirs.is_empty(), "{spec}: {ours:?} against CEL {theirs:?}");
+    }
+    for sql in ["id in(?)", "id IN ( :auto_ids )", "(a, b) IN (:keys)", "id\nIN\n(:x1)"] {
+        let spec = with("/query/sql", json!(format!("SELECT 1 FROM t WHERE {sql}")));
+        let (ours, theirs) = cel::<SyncTask>("SyncTask", &spec);
+        assert!(ours.is_empty() && theirs.is_empty(), "{sql}: {ours:?} {theirs}");
+    }
+}
+
+#[test]
+fn selections_exclude_each_other() {
+    for (selection, expected) in [
+        (json!({"where": "a", "ids": [1]}), "spec.selection: found where and ids; give one of"),
+        (json!({"range": {}}), "spec.selection.range: neither min nor max"),
+        (json!({"range": {"min": 5, "max": 5}}), "spec.selection.range: found min 5 and max 5"),
+        (json!({"deadLetters": false}), "spec.selection.deadLetters: found false"),
+    ] {
+        let spec = json!({"taskRef": {"name": "orders"}, "selection": selection});
+        let found = fields::<Reindex>("Reindex", &spec);
+        assert!(found.iter().any(|f| f.starts_with(expected)), "{spec}: {found:#?}");
+        let (ours, theirs) = cel::<Reindex>("Reindex", &spec);
+        let judged = !theirs.is_empty() || spec["selection"]["range"]["min"].is_number();
+        assert!(!ours.is_empty() && judged, "{spec}: {ours:?} against CEL {theirs:?}");
+    }
+    let spec = json!({"taskRef": {"name": "orders"}, "selection": {"ids": [1.5]}, "pageSize": 0});
+    let found = fields::<Reindex>("Reindex", &spec);
+    assert!(found[0].starts_with("spec.pageSize: found 0; must be between 1 and 10000"), "{found:?}");
+    assert!(
+        found[1].starts_with("spec.selection.ids[0]: found the number 1.5, expected an integer or a text")
+    );
+}

@@ -1,0 +1,92 @@
+//! `spec.sink`: where documents go.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{CaSecretRef, SecretRef};
+
+/// Addresses: no login in them, for it would show up in logs.
+pub(crate) const ADDRESS: &str = r"^https?://[^/@\s?#]+(/[^@\s?#]*)?$";
+/// Names that Elasticsearch and OpenSearch accept for indices that are not the system's.
+pub(crate) const INDEX: &str = r#"^[^A-Z\\/*?"<>|\s,#:_.+-][^A-Z\\/*?"<>|\s,#:]*$"#;
+
+/// Where documents go.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Sink {
+    /// True: other tasks write to this index too, and say so as well. Documents that no query knows are then
+    /// left alone by a build.
+    #[serde(default)]
+    pub shared: bool,
+    /// Elasticsearch or OpenSearch.
+    pub elasticsearch: Elasticsearch,
+}
+
+/// An index in Elasticsearch or OpenSearch.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.tls) || self.addresses.all(a, a.startsWith('https://'))")
+    .message("tls needs addresses that begin with https://"))]
+pub struct Elasticsearch {
+    /// Addresses of the cluster's nodes, or of a load balancer.
+    #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 1024), regex(pattern = ADDRESS)))]
+    pub addresses: Vec<String>,
+    /// The index or alias to write to.
+    #[schemars(length(min = 1, max = 255), regex(pattern = INDEX))]
+    pub index: String,
+    /// Whether a missing index is created.
+    #[serde(default)]
+    pub create_index: CreateIndex,
+    /// How to log in; without it no login is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<ElasticsearchAuth>,
+    /// TLS beyond https:// with the well-known public CAs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ElasticsearchTls>,
+}
+
+/// Whether a missing index is created.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, JsonSchema)]
+pub enum CreateIndex {
+    /// Created at start and by a build, if it is not there.
+    #[default]
+    IfMissing,
+    /// A missing index halts the task.
+    Never,
+}
+
+/// How to log in: exactly one of basic, apiKey, bearer.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum ElasticsearchAuth {
+    /// User and password, from the Secret's keys `username` and `password`.
+    Basic {
+        /// The Secret.
+        secret_ref: SecretRef,
+    },
+    /// An API key in its encoded form, from the Secret's key `apiKey`.
+    ApiKey {
+        /// The Secret.
+        secret_ref: SecretRef,
+    },
+    /// A bearer token, from the Secret's key `token`.
+    Bearer {
+        /// The Secret.
+        secret_ref: SecretRef,
+    },
+}
+
+/// TLS to Elasticsearch.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!(has(self.caSecretRef) && self.insecureSkipVerify)")
+    .message("caSecretRef and insecureSkipVerify exclude each other"))]
+pub struct ElasticsearchTls {
+    /// The CA; without it the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_secret_ref: Option<CaSecretRef>,
+    /// True: any certificate is accepted. For development only.
+    #[serde(default)]
+    pub insecure_skip_verify: bool,
+}

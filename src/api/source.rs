@@ -1,0 +1,86 @@
+//! `spec.source`: the MySQL server.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{CaSecretRef, SecretRef};
+
+/// The MySQL server whose changes are followed and whose rows are read.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Source {
+    /// Host name or address.
+    #[schemars(length(min = 1, max = 253))]
+    pub host: String,
+    /// Port.
+    #[serde(default = "default_port")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: i32,
+    /// The schema of table names without one in the query and the mapping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub database: Option<String>,
+    /// The account.
+    pub credentials: SourceCredentials,
+    /// TLS. Without it the connection is not encrypted (mode Disabled).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<SourceTls>,
+    /// The server_id this task shows to MySQL, which no other client of the server may use. Without it one is
+    /// derived from the task's name and checked against the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 4_294_967_295_i64))]
+    pub server_id: Option<i64>,
+}
+
+fn default_port() -> i32 {
+    3306
+}
+
+impl Source {
+    /// The port as a socket has it.
+    pub fn port(&self) -> u16 {
+        u16::try_from(self.port).unwrap_or_default()
+    }
+
+    /// TLS mode and CA in effect.
+    pub fn tls_mode(&self) -> TlsMode {
+        self.tls.as_ref().map_or(TlsMode::Disabled, |t| t.mode)
+    }
+}
+
+/// The MySQL account.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceCredentials {
+    /// A Secret with the keys `username` and `password`.
+    pub secret_ref: SecretRef,
+}
+
+/// TLS to MySQL.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.caSecretRef) || self.mode in ['VerifyCa', 'VerifyIdentity']")
+    .message("caSecretRef needs mode VerifyCa or VerifyIdentity"))]
+pub struct SourceTls {
+    /// Disabled; Required: encrypted, the certificate is not checked; VerifyCa: it must come from the CA;
+    /// VerifyIdentity: it must also name the host.
+    pub mode: TlsMode,
+    /// The CA; without it the well-known public ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_secret_ref: Option<CaSecretRef>,
+}
+
+/// How far TLS goes; the names are MySQL's.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, JsonSchema)]
+pub enum TlsMode {
+    /// No TLS.
+    #[default]
+    Disabled,
+    /// Encrypted, whoever answers.
+    Required,
+    /// The certificate must come from the CA.
+    VerifyCa,
+    /// The certificate must come from the CA and name the host.
+    VerifyIdentity,
+}
