@@ -96,9 +96,10 @@ impl LaneTask {
         // as a number and scan the table
         let asked: Vec<Key> = keys.iter().filter(|key| fits(plan.key_columns(), key)).cloned().collect();
         let mut rows = Rows::new(&keys, version, self.spare.take().unwrap_or_default());
+        let name = plan.query_hash();
         let read_sql = |size: usize| plan.read_sql(size);
         let query =
-            KeyedQuery { name: plan.query_hash(), sql_for: &read_sql, key_output: plan.key_output() };
+            KeyedQuery { name: &name, sql_for: &read_sql, key_output: plan.key_output() };
         let read = reader.read(&query, &asked, &visible, &mut |key, row| rows.take(key, row)).await;
         match read {
             Ok(_) => {}

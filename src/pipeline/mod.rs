@@ -9,6 +9,7 @@ mod file_store;
 mod lane_task;
 mod place;
 mod prepare;
+mod request;
 mod shared;
 mod status;
 mod store;
@@ -18,7 +19,8 @@ mod worker;
 mod write_log;
 
 pub use file_store::FileStore;
-pub use prepare::{Obstacle, Prepared, Report, check};
-pub use shared::{BuildRequest, TaskOptions};
+pub use prepare::{Obstacle, Prepared, Report, check, plan};
+pub use request::{BuildRequest, Requested};
+pub use shared::TaskOptions;
 pub use store::{StoreError, Stored, Stores, may_replace};
 pub use worker::{Control, WorkerError, run};

@@ -54,7 +54,7 @@ pub(super) async fn fetch(shared: Arc<Shared>, command: Command) {
             let page = match plan.lookups().get(rule) {
                 Some(rule) => {
                     let sql = rule.sql(keys.len(), after.is_some(), limit);
-                    page(&shared, &sql, &params(&keys, after.as_ref()), limit, &seen).await
+                    page(&shared, &sql, &rule.params(&keys, after.as_ref()), limit, &seen).await
                 }
                 None => Err(Failure { class: Class::Gap, message: format!("the plan has no lookup {rule}") }),
             };
@@ -75,13 +75,11 @@ async fn walk(
     limit: usize,
     seen: &super::core::Seen,
 ) -> Outcome<Page> {
-    let requested = shared.options.builds.iter().find(|request| request.spec.name == build);
-    let selection = requested.map_or(&WalkSelection::All, |request| &request.walk);
+    let requested = shared.builds.iter().find(|runnable| runnable.spec.name == build);
+    let selection = requested.map_or(&WalkSelection::All, |runnable| &runnable.walk);
     let plan = shared.plan();
     let sql = plan.walk_sql(selection, after.is_some(), limit).map_err(|error| mapping_failure(&error))?;
-    let mut values = plan.walk_params(selection);
-    values.extend(params(&[], after));
-    page(shared, &sql, &values, limit, seen).await
+    page(shared, &sql, &plan.walk_params(selection, after), limit, seen).await
 }
 
 async fn page(
@@ -97,17 +95,6 @@ async fn page(
     shared.give_back(reader);
     let more = keys.len() >= limit;
     Ok(Page { keys, more })
-}
-
-fn params(keys: &[Key], after: Option<&Key>) -> Vec<KeyPart> {
-    let mut params: Vec<KeyPart> = keys.iter().flat_map(Key::parts).cloned().collect();
-    if let Some(after) = after {
-        // (a > ?) or (a = ? and b > ?) ...: each column's prefix again
-        for length in 1..=after.parts().len() {
-            params.extend(after.parts().iter().take(length).cloned());
-        }
-    }
-    params
 }
 
 /// The next page of a sweep: gives the cursor back for the one after.

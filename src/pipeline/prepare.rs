@@ -48,10 +48,10 @@ pub struct Prepared {
     pub server: ServerInfo,
     /// The compiled query.
     pub plan: Plan,
-    /// The mapped tables' columns.
-    pub schemas: Vec<TableColumns>,
     /// The index.
     pub index: IndexState,
+    /// The builds that were asked for.
+    pub(super) builds: Vec<super::request::Runnable>,
     /// Without GTIDs, the end of the server's binlog.
     pub binlog_end: Option<crate::model::BinlogPosition>,
     /// What should be changed some day: one line each.
@@ -68,7 +68,7 @@ pub struct Report {
     /// The compiled plan.
     pub plan: Option<Plan>,
     pub(super) server: Option<ServerInfo>,
-    pub(super) catalog: Option<Catalog>,
+    pub(super) builds: Vec<super::request::Runnable>,
 }
 
 /// Asks both servers whether the task can run; changes nothing.
@@ -82,7 +82,7 @@ pub async fn check(options: &TaskOptions) -> Report {
         }
     };
     match Source::new(options.source.clone()) {
-        Ok(source) => check_source(&source, parsed.as_ref(), &mut report).await,
+        Ok(source) => check_source(options, &source, parsed.as_ref(), &mut report).await,
         Err(error) => report.errors.push((error.class(), format!("spec.source: {error}"))),
     }
     match Sink::new(options.sink.clone()) {
@@ -92,7 +92,24 @@ pub async fn check(options: &TaskOptions) -> Report {
     report
 }
 
-async fn check_source(source: &Source, parsed: Option<&ParsedQuery>, report: &mut Report) {
+/// Compiles the query with the live schema; asks nothing else.
+pub async fn plan(options: &TaskOptions) -> Report {
+    let mut report = Report::default();
+    if let Err(obstacle) = compile(options, &mut report).await {
+        report.errors.extend(obstacle.findings.into_iter().map(|finding| (obstacle.class, finding)));
+    }
+    report
+}
+
+async fn compile(options: &TaskOptions, report: &mut Report) -> Result<(), Obstacle> {
+    let parsed = parse(&options.query)?;
+    let source = Source::new(options.source.clone())?;
+    let server = source.server().await?;
+    check_plan(options, &source, &parsed, &server, report).await;
+    Ok(())
+}
+
+async fn check_source(options: &TaskOptions, source: &Source, parsed: Option<&ParsedQuery>, report: &mut Report) {
     let tables = parsed.map(ParsedQuery::tables).unwrap_or_default();
     let server = match source.server().await {
         Ok(server) => server,
@@ -101,7 +118,7 @@ async fn check_source(source: &Source, parsed: Option<&ParsedQuery>, report: &mu
     match source.preflight(&tables).await {
         Ok(findings) => {
             for finding in findings {
-                let line = format!("spec.source: {finding}");
+                let line = format!("spec.source: {}: {}; {}", finding.subject, finding.found, finding.remedy);
                 match finding.severity {
                     crate::source::Severity::Error => report.errors.push((Class::Config, line)),
                     crate::source::Severity::Warning => report.warnings.push(line),
@@ -111,12 +128,12 @@ async fn check_source(source: &Source, parsed: Option<&ParsedQuery>, report: &mu
         Err(error) => report.errors.push((error.class(), format!("spec.source: {error}"))),
     }
     if let Some(parsed) = parsed {
-        check_plan(source, parsed, &server, report).await;
+        check_plan(options, source, parsed, &server, report).await;
     }
     report.server = Some(server);
 }
 
-async fn check_plan(source: &Source, parsed: &ParsedQuery, server: &ServerInfo, report: &mut Report) {
+async fn check_plan(options: &TaskOptions, source: &Source, parsed: &ParsedQuery, server: &ServerInfo, report: &mut Report) {
     let catalog = match source.catalog(&parsed.tables()).await {
         Ok(catalog) => catalog,
         Err(error) => return report.errors.push((error.class(), format!("spec.source: {error}"))),
@@ -131,25 +148,26 @@ async fn check_plan(source: &Source, parsed: &ParsedQuery, server: &ServerInfo, 
                     (Class::Config, format!("spec.query: table {name} has no primary key; {remedy}"))
                 }));
             }
+            for request in &options.builds {
+                match request.compile(&plan) {
+                    Ok(runnable) => report.builds.push(runnable),
+                    Err(words) => report.errors.push((Class::Config, words)),
+                }
+            }
             report.plan = Some(plan);
         }
         Err(error) => report.errors.push((error.class(), format!("spec.query: {error}"))),
     }
-    report.catalog = Some(catalog);
 }
 
 async fn check_sink(sink: &Sink, report: &mut Report) {
-    match sink.preflight().await {
-        Ok(findings) => {
-            for finding in findings {
-                let line = format!("spec.sink.elasticsearch: {finding}");
-                match finding.severity {
-                    crate::sink::Severity::Error => report.errors.push((finding.class, line)),
-                    crate::sink::Severity::Warning => report.warnings.push(line),
-                }
-            }
+    for finding in sink.preflight().await {
+        let line = format!("spec.{finding}");
+        match finding.severity {
+            crate::sink::Severity::Error => report.errors.push((finding.class, line)),
+            crate::sink::Severity::Warning => report.warnings.push(line),
+            crate::sink::Severity::Info => {}
         }
-        Err(error) => report.errors.push((error.class(), format!("spec.sink.elasticsearch: {error}"))),
     }
 }
 
@@ -162,7 +180,7 @@ pub(super) async fn prepare(options: &TaskOptions, sink: &Sink) -> Result<Prepar
         let class = if all_pass { Class::Retry } else { worst.unwrap_or(Class::Halt) };
         return Err(Obstacle { class, findings: report.errors.into_iter().map(|(_, line)| line).collect() });
     }
-    let (Some(server), Some(plan), Some(catalog)) = (report.server, report.plan, report.catalog) else {
+    let (Some(server), Some(plan)) = (report.server, report.plan) else {
         return Err(Obstacle::new(Class::Retry, "the servers did not answer everything"));
     };
     let binlog_end = if server.gtid {
@@ -172,7 +190,7 @@ pub(super) async fn prepare(options: &TaskOptions, sink: &Sink) -> Result<Prepar
     };
     let index = sink.prepare().await?;
     let warnings = report.warnings;
-    Ok(Prepared { server, schemas: columns_of(&catalog), plan, index, binlog_end, warnings })
+    Ok(Prepared { server, plan, index, builds: report.builds, binlog_end, warnings })
 }
 
 pub(super) fn columns_of(catalog: &Catalog) -> Vec<TableColumns> {

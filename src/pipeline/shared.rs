@@ -6,9 +6,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
 
-use super::core::{BuildSpec, Failure, Input, Now, Seen};
+use super::core::{Failure, Input, Now, Seen};
+use super::request::{BuildRequest, Runnable};
 use super::write_log::WriteLog;
-use crate::mapping::{Plan, QueryText, WalkSelection};
+use crate::mapping::{Plan, QueryText};
 use crate::metrics::TaskMetrics;
 use crate::sink::{Sink, SinkError, SinkOptions};
 use crate::source::{LockTarget, Reader, Source, SourceError, SourceOptions, Visibility};
@@ -44,15 +45,6 @@ pub struct TaskOptions {
     pub impatient: bool,
 }
 
-/// A build that the user asks for.
-#[derive(Debug, Clone)]
-pub struct BuildRequest {
-    /// Name, hash, page size, kind.
-    pub spec: BuildSpec,
-    /// What to walk.
-    pub walk: WalkSelection,
-}
-
 /// A monotonic clock and the wall clock. `Instant` goes on while the process is stopped.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock(Instant);
@@ -81,6 +73,7 @@ pub(super) struct Shared {
     pub(super) options: TaskOptions,
     pub(super) source: Source,
     pub(super) sink: Sink,
+    pub(super) builds: Vec<Runnable>,
     plan: RwLock<Arc<Plan>>,
     pub(super) clock: Clock,
     pub(super) done: mpsc::UnboundedSender<Input>,
@@ -98,6 +91,7 @@ impl Shared {
         source: Source,
         sink: Sink,
         plan: Plan,
+        builds: Vec<Runnable>,
         clock: Clock,
         done: mpsc::UnboundedSender<Input>,
         metrics: TaskMetrics,
@@ -106,7 +100,7 @@ impl Shared {
         let write_log = options.write_log.as_deref().map(WriteLog::open).transpose()?;
         let plan = RwLock::new(Arc::new(plan));
         let idle_readers = Mutex::default();
-        Ok(Self { options, source, sink, plan, clock, done, write_log, metrics, max_age, idle_readers })
+        Ok(Self { options, source, sink, builds, plan, clock, done, write_log, metrics, max_age, idle_readers })
     }
 
     pub(super) fn plan(&self) -> Arc<Plan> {

@@ -83,24 +83,24 @@ impl Reporter {
         metrics.in_flight_batches.set(view.in_flight as u64);
         metrics.dead_letters.set(status.dead_letters);
         metrics.epoch.set(view.epoch);
-        metrics.documents_written_total.add(new.written - old.written);
-        metrics.documents_deleted_total.add(new.deleted - old.deleted);
-        metrics.superseded_total.add(new.superseded - old.superseded);
-        metrics.dead_letters_total.add(new.rejected - old.rejected);
-        metrics.transactions_total.add(new.transactions - old.transactions);
-        metrics.lookups_total.add(new.lookups - old.lookups);
-        metrics.reads_total.add(new.reads - old.reads);
-        metrics.reconnects_total.add(new.reconnects - old.reconnects);
-        metrics.checkpoint_saves_total.add(new.saves - old.saves);
-        metrics.foreign_writer_total.add(new.foreign_writers - old.foreign_writers);
+        metrics.documents_written.add(new.written - old.written);
+        metrics.documents_deleted.add(new.deleted - old.deleted);
+        metrics.superseded.add(new.superseded - old.superseded);
+        metrics.dead_lettered.add(new.rejected - old.rejected);
+        metrics.transactions.add(new.transactions - old.transactions);
+        metrics.lookups.add(new.lookups - old.lookups);
+        metrics.reads.add(new.reads - old.reads);
+        metrics.reconnects.add(new.reconnects - old.reconnects);
+        metrics.checkpoint_saves.add(new.saves - old.saves);
+        metrics.foreign_writer.add(new.foreign_writers - old.foreign_writers);
         for _ in old.gaps..new.gaps {
             metrics.gap(view.repairing.as_deref().unwrap_or("unknown"));
         }
         let rows = (load(&rows.rows), load(&rows.pruned), load(&rows.ignored));
         let old = std::mem::replace(&mut self.rows, rows);
-        metrics.rows_total.add(rows.0.saturating_sub(old.0));
-        metrics.rows_pruned_total.add(rows.1.saturating_sub(old.1));
-        metrics.ignorable_events_total.add(rows.2.saturating_sub(old.2));
+        metrics.rows.add(rows.0.saturating_sub(old.0));
+        metrics.rows_pruned.add(rows.1.saturating_sub(old.1));
+        metrics.ignorable_events.add(rows.2.saturating_sub(old.2));
         for (name, build) in &status.builds {
             metrics.build(name, build.keys_done, build.keys_estimate);
         }

@@ -164,7 +164,7 @@ impl<S: Stores> Worker<S> {
         let identity = Identity {
             task_uid: options.uid.clone(),
             owner: owner.clone(),
-            query_hash: prepared.plan.query_hash().to_owned(),
+            query_hash: prepared.plan.query_hash(),
             index_uuid: prepared.index.uuid.clone(),
             server_uuid: prepared.server.server_uuid.clone(),
             initial_full: options.initial_full,
@@ -176,7 +176,9 @@ impl<S: Stores> Worker<S> {
         let max_age = config.max_age;
         let reporter = Reporter::new(options.stall_timeout);
         let core = Core::new(config, identity, stored.checkpoint, stored.letters, clock.now());
-        let shared = Shared::new(options, source, sink, prepared.plan, clock, sender, metrics, max_age)
+        let shared = Shared::new(
+            options, source, sink, prepared.plan, prepared.builds, clock, sender, metrics, max_age,
+        )
             .map_err(|error| WorkerError::Store(format!("the write log cannot be opened: {error}")))?;
         let shared = Arc::new(shared);
         let (lanes, tasks) =
@@ -202,8 +204,8 @@ impl<S: Stores> Worker<S> {
 
     async fn work(&mut self, mut control: mpsc::Receiver<Control>) -> Result<(), WorkerError> {
         self.tasks.push(tokio::spawn(ask_executed(Arc::clone(&self.shared))));
-        let builds = self.shared.options.builds.clone();
-        let mut inputs: Vec<Input> = builds.into_iter().map(|build| Input::Build(build.spec)).collect();
+        let builds = self.shared.builds.iter();
+        let mut inputs: Vec<Input> = builds.map(|build| Input::Build(build.spec.clone())).collect();
         let ended = loop {
             let commands = self.core.step(self.shared.clock.now(), inputs);
             let mut ended = None;
