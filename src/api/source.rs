@@ -63,7 +63,7 @@ pub struct SourceCredentials {
 #[x_kube(validation = Rule::new("!has(self.caSecretRef) || self.mode in ['VerifyCa', 'VerifyIdentity']")
     .message("caSecretRef needs mode VerifyCa or VerifyIdentity"))]
 pub struct SourceTls {
-    /// Disabled; Required: encrypted, the certificate is not checked; VerifyCa: it must come from the CA;
+    /// Disabled; Preferred: encrypted where the server offers it; Required: encrypted, the certificate is not checked; VerifyCa: it must come from the CA;
     /// VerifyIdentity: it must also name the host.
     pub mode: TlsMode,
     /// The CA; without it the well-known public ones.
@@ -75,8 +75,10 @@ pub struct SourceTls {
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, JsonSchema)]
 pub enum TlsMode {
     /// No TLS.
-    #[default]
     Disabled,
+    /// Encrypted where the server offers TLS, whoever answers; plain where it does not.
+    #[default]
+    Preferred,
     /// Encrypted, whoever answers.
     Required,
     /// The certificate must come from the CA.

@@ -106,7 +106,10 @@ async fn finish(
     match tokio::time::timeout(DRAIN, worker).await {
         Ok(ended) => ended,
         Err(_) => {
-            warn!("what was in flight did not end within {} s; it is done again at the next start", DRAIN.as_secs());
+            warn!(
+                "what was in flight did not end within {} s; it is done again at the next start",
+                DRAIN.as_secs()
+            );
             Ok(())
         }
     }

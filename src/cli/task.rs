@@ -56,16 +56,17 @@ fn source(file: &TaskFile) -> SourceOptions {
         api::TlsMode::VerifyIdentity => TlsMode::VerifyIdentity,
     };
     let password = Secret::new(credentials.password.expose());
-    let mut options = SourceOptions::new(&source.host, &credentials.username, password);
-    options.port = source.port();
-    options.database.clone_from(&source.database);
-    options.query_timeout = spec.limits.query_timeout.get();
-    options.tls = TlsOptions {
-        mode,
-        ca: credentials.source_ca.as_ref().map(|pem| pem.clone().into_bytes()),
-        ..TlsOptions::default()
-    };
-    options
+    let ca = credentials.source_ca.as_ref().map(|pem| pem.clone().into_bytes());
+    SourceOptions {
+        host: source.host.clone(),
+        port: source.port(),
+        username: credentials.username.clone(),
+        password,
+        database: source.database.clone(),
+        tls: TlsOptions { mode, ca, ..TlsOptions::default() },
+        query_timeout: spec.limits.query_timeout.get(),
+        ..SourceOptions::default()
+    }
 }
 
 fn query(spec: &SyncTaskSpec) -> QueryText {

@@ -144,7 +144,9 @@ impl Feed {
             }
             if tokio::time::Instant::now() >= deadline {
                 let lacking = ours.minus(&executed);
-                let cause = format!("the server lacks transactions {lacking} that were synced: it was restored to an older state, or lost them");
+                let cause = format!(
+                    "the server lacks transactions {lacking} that were synced: it was restored to an older state, or lost them"
+                );
                 return Err(End::Input(Input::Gap(cause)));
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
@@ -163,7 +165,9 @@ impl Feed {
                 }
                 StreamStart::Gtids(gtids)
             }
-            None => StreamStart::File(verify.map_or_else(|| self.from.binlog.clone(), |last| last.start.clone())),
+            None => {
+                StreamStart::File(verify.map_or_else(|| self.from.binlog.clone(), |last| last.start.clone()))
+            }
         }
     }
 }

@@ -95,16 +95,15 @@ impl LaneTask {
         // an _id of the index that cannot be a key of the query has no row; asking MySQL would compare it
         // as a number and scan the table
         let asked: Vec<Key> = keys.iter().filter(|key| fits(plan.key_columns(), key)).cloned().collect();
-        let mut rows = Rows::new(&keys, version, self.spare.take().unwrap_or_default());
+        let mut rows = Rows::new(Arc::clone(&keys), version, self.spare.take().unwrap_or_default());
         let name = plan.query_hash();
         let read_sql = |size: usize| plan.read_sql(size);
-        let query =
-            KeyedQuery { name: &name, sql_for: &read_sql, key_output: plan.key_output() };
+        let query = KeyedQuery { name: &name, sql_for: &read_sql, key_output: plan.key_output() };
         let read = reader.read(&query, &asked, &visible, &mut |key, row| rows.take(key, row)).await;
         match read {
             Ok(_) => {}
             Err(error) if error.class() == Class::Record => {
-                rows = Rows::new(&keys, version, BulkBody::default());
+                rows = Rows::new(Arc::clone(&keys), version, BulkBody::default());
                 for key in &asked {
                     let one = std::slice::from_ref(key);
                     let read = reader.read(&query, one, &visible, &mut |key, row| rows.take(key, row)).await;
@@ -117,7 +116,7 @@ impl LaneTask {
             Err(error) => return Err(error),
         }
         self.reader = Some(reader);
-        let (outcome, ready) = rows.finish(keys, version, taken, seen);
+        let (outcome, ready) = rows.finish(taken, seen);
         self.ready = Some(ready);
         Ok(outcome)
     }
@@ -191,9 +190,9 @@ impl LaneTask {
 }
 
 /// Rows as they come.
-struct Rows<'k> {
-    keys: &'k [Key],
-    at: HashMap<&'k Key, usize>,
+struct Rows {
+    keys: Arc<[Key]>,
+    at: HashMap<Key, usize>,
     ids: Vec<String>,
     version: u64,
     body: BulkBody,
@@ -204,16 +203,16 @@ struct Rows<'k> {
     outcome: ReadRows,
 }
 
-impl<'k> Rows<'k> {
-    fn new(keys: &'k [Key], version: u64, body: BulkBody) -> Self {
+impl Rows {
+    fn new(keys: Arc<[Key]>, version: u64, body: BulkBody) -> Self {
         Self {
-            keys,
-            at: keys.iter().enumerate().map(|(at, key)| (key, at)).collect(),
+            at: keys.iter().enumerate().map(|(at, key)| (key.clone(), at)).collect(),
             ids: keys.iter().map(Key::document_id).collect(),
             version,
             body,
             actions: Vec::with_capacity(keys.len()),
             action_of: HashMap::with_capacity(keys.len()),
+            keys,
             void: Vec::new(),
             outcome: ReadRows::default(),
         }
@@ -261,11 +260,11 @@ impl<'k> Rows<'k> {
         }
     }
 
-    fn finish(mut self, keys: Arc<[Key]>, version: u64, taken: u64, seen: Seen) -> (ReadRows, Ready) {
+    fn finish(mut self, taken: u64, seen: Seen) -> (ReadRows, Ready) {
         let sound = |action: &usize| !self.void.contains(action);
         let sound_keys = self.actions.iter().enumerate().filter(|(action, _)| sound(action));
         self.outcome.found = sound_keys.map(|(_, at)| *at).collect();
-        let Self { body, actions, void, outcome, .. } = self;
+        let Self { keys, version, body, actions, void, outcome, .. } = self;
         (outcome, Ready { keys, version, taken, seen, body, actions, void })
     }
 }

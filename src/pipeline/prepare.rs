@@ -109,7 +109,12 @@ async fn compile(options: &TaskOptions, report: &mut Report) -> Result<(), Obsta
     Ok(())
 }
 
-async fn check_source(options: &TaskOptions, source: &Source, parsed: Option<&ParsedQuery>, report: &mut Report) {
+async fn check_source(
+    options: &TaskOptions,
+    source: &Source,
+    parsed: Option<&ParsedQuery>,
+    report: &mut Report,
+) {
     let tables = parsed.map(ParsedQuery::tables).unwrap_or_default();
     let server = match source.server().await {
         Ok(server) => server,
@@ -133,7 +138,13 @@ async fn check_source(options: &TaskOptions, source: &Source, parsed: Option<&Pa
     report.server = Some(server);
 }
 
-async fn check_plan(options: &TaskOptions, source: &Source, parsed: &ParsedQuery, server: &ServerInfo, report: &mut Report) {
+async fn check_plan(
+    options: &TaskOptions,
+    source: &Source,
+    parsed: &ParsedQuery,
+    server: &ServerInfo,
+    report: &mut Report,
+) {
     let catalog = match source.catalog(&parsed.tables()).await {
         Ok(catalog) => catalog,
         Err(error) => return report.errors.push((error.class(), format!("spec.source: {error}"))),
@@ -183,11 +194,8 @@ pub(super) async fn prepare(options: &TaskOptions, sink: &Sink) -> Result<Prepar
     let (Some(server), Some(plan)) = (report.server, report.plan) else {
         return Err(Obstacle::new(Class::Retry, "the servers did not answer everything"));
     };
-    let binlog_end = if server.gtid {
-        None
-    } else {
-        Some(Source::new(options.source.clone())?.executed().await?.binlog)
-    };
+    let binlog_end =
+        if server.gtid { None } else { Some(Source::new(options.source.clone())?.executed().await?.binlog) };
     let index = sink.prepare().await?;
     let warnings = report.warnings;
     Ok(Prepared { server, plan, index, builds: report.builds, binlog_end, warnings })
@@ -195,7 +203,8 @@ pub(super) async fn prepare(options: &TaskOptions, sink: &Sink) -> Result<Prepar
 
 pub(super) fn columns_of(catalog: &Catalog) -> Vec<TableColumns> {
     let tables = catalog.tables.iter();
-    let columns = |table: &crate::model::CatalogTable| table.columns.iter().map(|c| c.column.clone()).collect();
+    let columns =
+        |table: &crate::model::CatalogTable| table.columns.iter().map(|c| c.column.clone()).collect();
     tables.map(|(name, table)| TableColumns { table: name.clone(), columns: columns(table) }).collect()
 }
 

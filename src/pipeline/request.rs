@@ -56,8 +56,10 @@ impl BuildRequest {
         hasher.update(format!("{:?} {}", self.selection, plan.query_hash()));
         let selection_hash = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         // a bad condition is found now, not half-way
-        plan.walk_sql(&walk, true, 1).map_err(|error| format!("Reindex {}: spec.selection: {error}", self.name))?;
-        let spec = BuildSpec { name: self.name.clone(), selection, selection_hash, page_size: self.page_size };
+        plan.walk_sql(&walk, true, 1)
+            .map_err(|error| format!("Reindex {}: spec.selection: {error}", self.name))?;
+        let spec =
+            BuildSpec { name: self.name.clone(), selection, selection_hash, page_size: self.page_size };
         Ok(Runnable { spec, walk })
     }
 

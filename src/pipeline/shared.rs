@@ -100,7 +100,19 @@ impl Shared {
         let write_log = options.write_log.as_deref().map(WriteLog::open).transpose()?;
         let plan = RwLock::new(Arc::new(plan));
         let idle_readers = Mutex::default();
-        Ok(Self { options, source, sink, builds, plan, clock, done, write_log, metrics, max_age, idle_readers })
+        Ok(Self {
+            options,
+            source,
+            sink,
+            builds,
+            plan,
+            clock,
+            done,
+            write_log,
+            metrics,
+            max_age,
+            idle_readers,
+        })
     }
 
     pub(super) fn plan(&self) -> Arc<Plan> {

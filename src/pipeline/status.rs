@@ -75,8 +75,15 @@ impl Reporter {
     }
 
     /// Moves the metrics to the view's numbers.
-    pub(super) fn metrics(&mut self, view: &View, status: &TaskStatus, rows: &RowCounts, metrics: &TaskMetrics) {
-        let load = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+    pub(super) fn metrics(
+        &mut self,
+        view: &View,
+        status: &TaskStatus,
+        rows: &RowCounts,
+        metrics: &TaskMetrics,
+    ) {
+        let load =
+            |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
         let (old, new) = (std::mem::replace(&mut self.counts, view.counts), view.counts);
         metrics.lag_seconds.set(status.lag_seconds);
         metrics.pending_ids.set(status.pending_ids);

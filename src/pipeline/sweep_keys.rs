@@ -11,7 +11,8 @@ pub(super) fn key_of(columns: &[KeyColumn], id: &str) -> Key {
     if texts.len() != columns.len() {
         return foreign();
     }
-    let parts: Option<Vec<KeyPart>> = columns.iter().zip(&texts).map(|(c, text)| part_of(c.kind, text)).collect();
+    let parts: Option<Vec<KeyPart>> =
+        columns.iter().zip(&texts).map(|(c, text)| part_of(c.kind, text)).collect();
     let key = parts.map(Key::new).filter(|key| key.document_id() == id);
     key.unwrap_or_else(foreign)
 }
@@ -19,7 +20,9 @@ pub(super) fn key_of(columns: &[KeyColumn], id: &str) -> Key {
 /// True where a key has the shape of the query's key.
 pub(super) fn fits(columns: &[KeyColumn], key: &Key) -> bool {
     let of_kind = |(column, part): (&KeyColumn, &KeyPart)| match column.kind {
-        ColumnKind::Int | ColumnKind::Year | ColumnKind::Bit => matches!(part, KeyPart::Int(_) | KeyPart::UInt(_)),
+        ColumnKind::Int | ColumnKind::Year | ColumnKind::Bit => {
+            matches!(part, KeyPart::Int(_) | KeyPart::UInt(_))
+        }
         ColumnKind::FixedBinary | ColumnKind::Binary => matches!(part, KeyPart::Binary(_)),
         _ => matches!(part, KeyPart::Text(_)),
     };

@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering;
 
 use super::core::{Begin, Input, RowLock, Rows};
 use super::feed::RowCounts;
-use crate::binlog::{Body, Event, EventPosition, GtidEvent, Image, QueryEvent, QueryKind, RowsEvent, TableMap};
+use crate::binlog::{
+    Body, Event, EventPosition, GtidEvent, Image, QueryEvent, QueryKind, RowsEvent, TableMap,
+};
 use crate::mapping::{BoundTable, DdlEffect, Plan, SchemaHistory, Touched};
 use crate::model::{BinlogPosition, Column, LastTransaction, StreamPosition, TableColumns, Value};
 
@@ -98,9 +100,10 @@ impl<'p> Translator<'p> {
                 }
                 Ok(())
             }
-            Body::Incident { code, message } => {
-                Err(format!("INCIDENT event {code} at {}: {message}: changes may be missing from the binlog", place(at)))
-            }
+            Body::Incident { code, message } => Err(format!(
+                "INCIDENT event {code} at {}: {message}: changes may be missing from the binlog",
+                place(at)
+            )),
             _ => Ok(()),
         }
     }
@@ -137,7 +140,12 @@ impl<'p> Translator<'p> {
     }
 
     /// The transaction before the position must be the one that we know.
-    fn compare(&mut self, event: &GtidEvent, start: &BinlogPosition, out: &mut Vec<Input>) -> Result<(), String> {
+    fn compare(
+        &mut self,
+        event: &GtidEvent,
+        start: &BinlogPosition,
+        out: &mut Vec<Input>,
+    ) -> Result<(), String> {
         let Some(known) = self.verify.as_ref() else { return Ok(()) };
         if known.gtid != event.gtid || (known.gtid.is_none() && known.start != *start) {
             return Ok(());
@@ -161,7 +169,12 @@ impl<'p> Translator<'p> {
         (self.open, self.begun, self.skipping) = (false, false, false);
     }
 
-    fn query(&mut self, query: &QueryEvent<'_>, at: &EventPosition, out: &mut Vec<Input>) -> Result<(), String> {
+    fn query(
+        &mut self,
+        query: &QueryEvent<'_>,
+        at: &EventPosition,
+        out: &mut Vec<Input>,
+    ) -> Result<(), String> {
         match &query.kind {
             QueryKind::Begin => self.begun = true,
             QueryKind::XaStart(xid) => {
@@ -183,7 +196,12 @@ impl<'p> Translator<'p> {
     }
 
     /// DDL, or rows changed by a statement that was logged as text.
-    fn statement(&mut self, query: &QueryEvent<'_>, at: &EventPosition, out: &mut Vec<Input>) -> Result<(), String> {
+    fn statement(
+        &mut self,
+        query: &QueryEvent<'_>,
+        at: &EventPosition,
+        out: &mut Vec<Input>,
+    ) -> Result<(), String> {
         if !self.skipping {
             match self.history.apply(&query.sql, &query.schema, self.plan) {
                 DdlEffect::None => {}
@@ -204,12 +222,19 @@ impl<'p> Translator<'p> {
         Ok(())
     }
 
-    fn rows(&mut self, event: &RowsEvent<'_>, at: &EventPosition, out: &mut Vec<Input>) -> Result<(), String> {
+    fn rows(
+        &mut self,
+        event: &RowsEvent<'_>,
+        at: &EventPosition,
+        out: &mut Vec<Input>,
+    ) -> Result<(), String> {
         if self.skipping {
             return Ok(());
         }
         self.learn(event, at)?;
-        let Some(Known { bound: Some(bound), .. }) = self.known.get(&event.table.table_id) else { return Ok(()) };
+        let Some(Known { bound: Some(bound), .. }) = self.known.get(&event.table.table_id) else {
+            return Ok(());
+        };
         let completed = bound.completed.as_ref().map(|map| event.with_table(Arc::clone(map)));
         let event = completed.as_ref().unwrap_or(event);
         let mut touched = Touched::default();
@@ -222,8 +247,10 @@ impl<'p> Translator<'p> {
         };
         while let Some(row) = rows.next().map_err(|error| error.to_string())? {
             count += 1;
-            let before = images(row.before.as_ref(), bound.table.wanted(), &mut before).map_err(|e| wrong(&e))?;
-            let after = images(row.after.as_ref(), bound.table.wanted(), &mut after).map_err(|e| wrong(&e))?;
+            let before =
+                images(row.before.as_ref(), bound.table.wanted(), &mut before).map_err(|e| wrong(&e))?;
+            let after =
+                images(row.after.as_ref(), bound.table.wanted(), &mut after).map_err(|e| wrong(&e))?;
             bound.table.touch(before, after, &mut touched).map_err(|e| wrong(&e))?;
             if self.without_gtids && lock.is_none() {
                 lock = before.or(after).and_then(|values| bound.table.row_key(values));
@@ -232,7 +259,11 @@ impl<'p> Translator<'p> {
         self.counts.rows.fetch_add(count, Ordering::Relaxed);
         self.counts.pruned.fetch_add(touched.pruned, Ordering::Relaxed);
         if touched.rebuild {
-            return Err(format!("table {} changed, and its rule says that any change rebuilds all ({})", event.table.name, place(at)));
+            return Err(format!(
+                "table {} changed, and its rule says that any change rebuilds all ({})",
+                event.table.name,
+                place(at)
+            ));
         }
         if touched.keys.is_empty() && touched.lookups.is_empty() {
             return Ok(());

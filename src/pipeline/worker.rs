@@ -177,9 +177,17 @@ impl<S: Stores> Worker<S> {
         let reporter = Reporter::new(options.stall_timeout);
         let core = Core::new(config, identity, stored.checkpoint, stored.letters, clock.now());
         let shared = Shared::new(
-            options, source, sink, prepared.plan, prepared.builds, clock, sender, metrics, max_age,
+            options,
+            source,
+            sink,
+            prepared.plan,
+            prepared.builds,
+            clock,
+            sender,
+            metrics,
+            max_age,
         )
-            .map_err(|error| WorkerError::Store(format!("the write log cannot be opened: {error}")))?;
+        .map_err(|error| WorkerError::Store(format!("the write log cannot be opened: {error}")))?;
         let shared = Arc::new(shared);
         let (lanes, tasks) =
             (0..lanes).map(|n| LaneTask::spawn(n, Arc::clone(&shared), owner.clone())).unzip();
@@ -238,14 +246,11 @@ impl<S: Stores> Worker<S> {
         let wants_events = self.core.wants_events();
         let feed = self.feed.as_mut().filter(|_| wants_events);
         let mut inputs = tokio::select! {
-            chunk = receive(feed) => match chunk {
-                Some(chunk) => chunk,
-                None => {
-                    self.feed = None;
-                    let message = "the stream's task ended".to_owned();
-                    vec![Input::StreamLost(Failure { class: Class::Retry, message })]
-                }
-            },
+            chunk = receive(feed) => chunk.unwrap_or_else(|| {
+                self.feed = None;
+                let message = "the stream's task ended".to_owned();
+                vec![Input::StreamLost(Failure { class: Class::Retry, message })]
+            }),
             Some(input) = self.done.recv() => vec![input],
             told = control.recv() => vec![match told {
                 Some(Control::Probe) => Input::Probe,
@@ -306,7 +311,8 @@ impl<S: Stores> Worker<S> {
                 }
                 Command::CheckEpoch { epoch } => {
                     let held = stores.holds(epoch).await;
-                    let failure = |error: super::StoreError| Failure { class: Class::Retry, message: error.0 };
+                    let failure =
+                        |error: super::StoreError| Failure { class: Class::Retry, message: error.0 };
                     shared.tell(Input::EpochChecked(held.map_err(failure)));
                 }
                 _ => {}
@@ -382,16 +388,7 @@ impl<S: Stores> Worker<S> {
         let view = self.core.view();
         let status = self.reporter.status(&view, self.shared.clock.millis());
         self.reporter.metrics(&view, &status, &self.rows, &self.shared.metrics);
-        let name = &self.shared.options.name;
-        self.status.send_modify(|old| {
-            for (condition, said) in &status.conditions {
-                let before = old.conditions.get(condition);
-                if before.is_none_or(|before| (before.status, &before.reason) != (said.status, &said.reason)) {
-                    info!(task = name, condition = condition.name(), status = %said.status, reason = said.reason, "{}", said.message);
-                }
-            }
-            *old = status;
-        });
+        self.status.send_replace(status);
     }
 }
 
