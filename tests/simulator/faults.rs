@@ -40,6 +40,7 @@ impl World {
     fn freeze(&mut self, owner: usize) {
         let length = if self.rng.chance(400) { 75_000 } else { self.rng.between(500, 40_000) };
         self.owners[owner].frozen = self.now + length;
+        self.at(length, Event::Thaw(owner));
         self.note(|_| format!("o{owner} is frozen for {length} ms"));
         if self.rng.chance(700) {
             let after = self.rng.between(500, 20_000);

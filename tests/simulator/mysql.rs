@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use binlog_operator::model::{BinlogPosition, Gtid, GtidSet, LastTransaction, StreamPosition, Tag, Uuid};
 use binlog_operator::pipeline::core::Seen;
 
-use crate::tables::{Change, Pk, Table, Tables, of_key};
+use crate::tables::{Change, Document, Pk, Table, Tables, of_key};
 
 const SERVER: Uuid = Uuid([7; 16]);
 
@@ -39,6 +39,8 @@ pub(crate) struct Changed {
     /// `None`: before everything that any stream can deliver.
     pub(crate) entry: Option<usize>,
     pub(crate) visible: u64,
+    /// The document since then.
+    pub(crate) document: Option<Document>,
 }
 
 /// A copy of the server from a quiet moment.
@@ -93,7 +95,8 @@ impl MySql {
     pub(crate) fn found_so(&mut self, entry: Option<usize>) {
         let keys: Vec<i64> = self.tables.keys_after(None).collect();
         for key in keys {
-            self.changes.entry(key).or_default().push(Changed { entry, visible: self.seen - 1 });
+            let changed = Changed { entry, visible: self.seen - 1, document: self.tables.document(key) };
+            self.changes.entry(key).or_default().push(changed);
         }
     }
 
@@ -161,8 +164,9 @@ impl MySql {
         self.tables.apply(changes);
         keys.extend(self.tables.touched(changes));
         for key in keys {
-            if before.document(key) != self.tables.document(key) {
-                let changed = Changed { entry: Some(index), visible: self.seen };
+            let document = self.tables.document(key);
+            if before.document(key) != document {
+                let changed = Changed { entry: Some(index), visible: self.seen, document };
                 self.changes.entry(key).or_default().push(changed);
             }
         }
@@ -289,7 +293,8 @@ impl MySql {
         self.seen += 1;
         let visible = self.seen - 1;
         let keys: BTreeSet<i64> = self.changes.keys().copied().chain(self.tables.keys_after(None)).collect();
-        self.changes = keys.into_iter().map(|key| (key, vec![Changed { entry, visible }])).collect();
+        let changed = |key: i64| Changed { entry, visible, document: self.tables.document(key) };
+        self.changes = keys.into_iter().map(|key| (key, vec![changed(key)])).collect();
         true
     }
 }

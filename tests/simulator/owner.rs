@@ -35,7 +35,10 @@ pub(crate) type ReadAnswer = Outcome<Read>;
 pub(crate) struct Owner {
     pub(crate) core: Core,
     pub(crate) alive: bool,
+    /// The process stands still until then.
     pub(crate) frozen: u64,
+    /// What came meanwhile.
+    held: Vec<Mail>,
     pub(crate) epoch: u64,
     pub(crate) stream: Option<Cursor>,
     pub(crate) streams: u64,
@@ -92,6 +95,7 @@ impl World {
             core,
             alive: true,
             frozen: 0,
+            held: Vec::new(),
             epoch,
             stream: None,
             streams: 0,
@@ -116,10 +120,9 @@ impl World {
         if !self.owners[owner].alive {
             return;
         }
-        let frozen = self.owners[owner].frozen;
-        if frozen > self.now {
-            let delay = frozen - self.now;
-            return self.at(delay, Event::To(owner, mail));
+        let who = &mut self.owners[owner];
+        if who.frozen > self.now {
+            return who.held.push(mail);
         }
         match mail {
             Mail::Begin => {
@@ -136,6 +139,15 @@ impl World {
             Mail::Open { stream, from, verify } => self.open_stream(owner, stream, &from, verify.as_ref()),
             Mail::More(stream) => self.more(owner, stream),
             Mail::Poll => self.poll(owner),
+        }
+    }
+
+    /// The process goes on: what had come for it is read now.
+    pub(crate) fn thaw(&mut self, owner: usize) {
+        if self.owners[owner].frozen <= self.now {
+            for mail in std::mem::take(&mut self.owners[owner].held) {
+                self.at(0, Event::To(owner, mail));
+            }
         }
     }
 

@@ -51,8 +51,9 @@ fn calm(world: &mut World) {
     world.quiet = true;
     world.weather.clears();
     world.outages = crate::world::Outages::default();
-    for owner in &mut world.owners {
-        owner.frozen = owner.frozen.min(world.now);
+    for owner in 0..world.owners.len() {
+        world.owners[owner].frozen = 0;
+        world.thaw(owner);
     }
     let narrow = world.weather.config.max_dead_letters <= 3;
     for _ in 0..200 {
@@ -87,6 +88,8 @@ fn calm(world: &mut World) {
 
 fn catch_up(world: &mut World) {
     let end = world.now + PATIENCE;
+    // by then every owner has asked what the server executed
+    world.run_until(world.now + 5_000);
     while world.violation.is_none() && !world.caught_up() {
         if world.now >= end {
             let states: Vec<_> = world.owners.iter().filter(|o| o.alive).map(|o| o.core.view()).collect();

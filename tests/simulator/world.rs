@@ -20,7 +20,7 @@ use crate::weather::Weather;
 use crate::workload;
 
 /// Steps that a trace keeps.
-const TRACE: usize = 400;
+const TRACE: usize = 100_000;
 
 /// What happens at a moment.
 pub(crate) enum Event {
@@ -34,6 +34,8 @@ pub(crate) enum Event {
     Fault,
     /// Somebody looks whether the worker lives.
     Supervise,
+    /// A frozen owner may go on.
+    Thaw(usize),
     /// Another owner starts beside those that are there.
     Another,
     /// The connection has what it must have: the statement runs.
@@ -253,6 +255,7 @@ impl World {
             Event::Show { .. } | Event::Execute { .. } => {}
             Event::Fault => self.fault(),
             Event::Supervise => self.supervise(),
+            Event::Thaw(owner) => self.thaw(owner),
             Event::Another => self.another(),
             Event::Select(query) => self.select(*query),
             Event::GiveUp(ticket) => self.give_up(ticket),
