@@ -196,10 +196,13 @@ impl Core {
                 } else {
                     self.counts.written += 1;
                 }
-                for relieved in self.letters.accept(one.key, one.version) {
+                if self.letters.none() {
+                    return self.release(waiting);
+                }
+                for relieved in self.letters.accept(one.key, one.version, waiting) {
                     self.release(relieved);
                 }
-                return self.release(waiting);
+                return;
             }
             Verdict::Superseded(Some(current)) if current <= self.versions.ceiling => {
                 sum.settled += 1;

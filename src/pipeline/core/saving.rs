@@ -156,11 +156,11 @@ impl Core {
             }
             SaveResult::Lost(who) => self.end(Ended::Lost(who)),
             SaveResult::Failed(error) => {
-                self.letters.save_failed(self.now.millis + 1_000);
+                self.letters.save_failed(self.now.millis + 1_000, true);
                 self.saving.error = Some(error);
             }
             SaveResult::Full(error) => {
-                self.letters.save_failed(self.now.millis + 5_000);
+                self.letters.save_failed(self.now.millis + 5_000, false);
                 self.letters.full = true;
                 self.saving.error = Some(error);
             }
