@@ -1,8 +1,8 @@
 //! Batches: read under a version, written with it, judged id by id.
 
+use super::Core;
 use super::lane::Batch;
 use super::protocol::{Command, DeadLetter, Outcome, ReadRows, Verdict, Written};
-use super::{Core, Waiter};
 use crate::model::{Class, Key};
 
 /// What the verdicts of one batch add up to.
@@ -102,19 +102,22 @@ impl Core {
         }
     }
 
-    /// The same key in another spelling: dirty in its own lane, and awaited by all that the batch is.
+    /// The same key in another spelling: dirty in its own lane, and awaited by all that the batch is, also
+    /// where a younger transaction waits for it already.
     fn mark_others(&mut self, others: &[Key], oldest: Option<u64>, pages: &[u64]) {
         for key in others {
-            if let Some(transaction) = oldest
-                && self.mark(key, Waiter::Transaction(transaction), true)
-            {
+            if let Some(transaction) = oldest {
                 self.transactions.wait_for(transaction);
             }
             for page in pages {
-                if self.mark(key, Waiter::Page(*page), false) {
-                    self.builds.wait(*page);
-                    self.lookups.wait(*page);
-                }
+                self.builds.wait(*page);
+                self.lookups.wait(*page);
+            }
+            let waiting = super::Waiting { transaction: oldest, pages: pages.to_vec() };
+            let lane = self.lane_of(key);
+            let lane = self.lanes.get_mut(lane);
+            if let Some(relieved) = lane.and_then(|lane| lane.put_back(key, waiting, oldest.is_some())) {
+                self.transactions.release(relieved);
             }
         }
     }
