@@ -186,6 +186,8 @@ impl Core {
         letters: Vec<DeadLetter>,
         now: Now,
     ) -> Self {
+        // where state is lost, an owner of before may still live: his epochs must not come again
+        let epoch = loaded.as_ref().map_or(now.unix_micros / 1_000, |loaded| loaded.epoch) + 1;
         let loaded = loaded.unwrap_or_default();
         let lanes = (0..config.lanes.max(1)).map(|_| Lane::default()).collect();
         let health = |salt: u64| Health::new(config.seed.wrapping_mul(31).wrapping_add(salt));
@@ -195,7 +197,7 @@ impl Core {
             cause: String::new(),
             full_due: false,
             locating: false,
-            epoch: loaded.epoch + 1,
+            epoch,
             saving: Saving::claim(),
             versions: Versions::above(loaded.version_ceiling),
             transactions: Transactions::default(),
