@@ -328,11 +328,16 @@ impl Core {
         }
     }
 
-    /// Ids that wait or are in flight, and lookups.
-    fn pending(&self) -> usize {
+    /// Ids that wait or are in flight.
+    fn ids(&self) -> usize {
         let in_flight = self.lanes.iter().filter_map(|lane| lane.batch.as_ref()).map(|b| b.keys.len());
         let queued = self.lanes.iter().map(Lane::pending);
-        queued.chain(in_flight).sum::<usize>() + self.lookups.pending()
+        queued.chain(in_flight).sum()
+    }
+
+    /// Ids that wait or are in flight, and lookups.
+    fn pending(&self) -> usize {
+        self.ids() + self.lookups.pending()
     }
 
     fn batches_in_flight(&self) -> usize {
