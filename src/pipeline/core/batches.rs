@@ -1,8 +1,8 @@
 //! Batches: read under a version, written with it, judged id by id.
 
-use super::Core;
 use super::lane::Batch;
 use super::protocol::{Command, DeadLetter, Outcome, ReadRows, Verdict, Written};
+use super::{Core, Waiter};
 use crate::model::{Class, Key};
 
 /// What the verdicts of one batch add up to.
@@ -108,16 +108,17 @@ impl Core {
         for key in others {
             if let Some(transaction) = oldest {
                 self.transactions.wait_for(transaction);
+                let lane = self.lane_of(key);
+                let lane = self.lanes.get_mut(lane);
+                if let Some(relieved) = lane.and_then(|lane| lane.hold(key, transaction)) {
+                    self.transactions.release(relieved);
+                }
             }
             for page in pages {
-                self.builds.wait(*page);
-                self.lookups.wait(*page);
-            }
-            let waiting = super::Waiting { transaction: oldest, pages: pages.to_vec() };
-            let lane = self.lane_of(key);
-            let lane = self.lanes.get_mut(lane);
-            if let Some(relieved) = lane.and_then(|lane| lane.put_back(key, waiting, oldest.is_some())) {
-                self.transactions.release(relieved);
+                if self.mark(key, Waiter::Page(*page), false) {
+                    self.builds.wait(*page);
+                    self.lookups.wait(*page);
+                }
             }
         }
     }
@@ -263,7 +264,8 @@ impl Core {
                     lane.refusals = 0;
                 }
                 if size >= self.batch_limit {
-                    self.batch_limit = (self.batch_limit + 50).min(self.config.batch.max(1));
+                    self.batch_limit =
+                        (self.batch_limit + self.batch_limit / 8 + 1).min(self.config.batch.max(1));
                 }
             }
         }
