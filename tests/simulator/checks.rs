@@ -6,6 +6,7 @@ use binlog_operator::model::{BuildPhase, Checkpoint, Key};
 use binlog_operator::pipeline::core::FULL;
 
 use crate::mysql::{Changed, Kind, covers};
+use crate::owner::Owner;
 use crate::store::Origin;
 use crate::tables::{Quality, Tables, of_key};
 use crate::world::World;
@@ -21,6 +22,12 @@ pub(crate) struct Versions {
 impl Versions {
     pub(crate) fn newest(&self) -> u64 {
         self.newest
+    }
+
+    fn epoch_of(&self, version: u64) -> Option<u64> {
+        let mut epochs =
+            self.issued.iter().filter(|(_, (_, first, last))| (*first..=*last).contains(&version));
+        epochs.next().map(|(epoch, _)| *epoch)
     }
 
     pub(crate) fn read_at(&mut self, version: u64, snapshot: u64) {
@@ -143,13 +150,19 @@ impl World {
         }
     }
 
-    /// The source is quiet, and the present owner says that it is caught up.
-    pub(crate) fn caught_up(&self) -> bool {
-        let Some((checkpoint, _)) = &self.store.stored else { return false };
-        let present = self.owners.iter().enumerate().find(|(number, owner)| {
+    /// The owner whose epoch is stored.
+    fn present_owner(&self) -> Option<&Owner> {
+        let (checkpoint, _) = self.store.stored.as_ref()?;
+        let owners = self.owners.iter().enumerate();
+        let mut present = owners.filter(|(number, owner)| {
             owner.alive && owner.epoch == checkpoint.epoch && checkpoint.owner == format!("o{number}")
         });
-        let Some((_, owner)) = present else { return false };
+        present.next().map(|(_, owner)| owner)
+    }
+
+    /// The source is quiet, and the present owner says that it is caught up.
+    pub(crate) fn caught_up(&self) -> bool {
+        let Some(owner) = self.present_owner() else { return false };
         let view = owner.core.view();
         self.landing == 0 && view.caught_up && view.builds_idle && view.pending == 0
     }
@@ -170,8 +183,13 @@ impl World {
         }
         let healthy =
             |tables: &Tables, key: i64| tables.document(key).is_none_or(|d| d.quality == Quality::Good);
-        for key in self.store.letters.keys().map(of_key) {
-            if healthy(&self.mysql.tables, key) {
+        for (key, letter) in &self.store.letters {
+            let key = of_key(key);
+            // a fenced owner may have added one that the present owner did not find when it started
+            let known = self.present_owner().is_some_and(|owner| {
+                owner.letters.contains(&key) || self.versions.epoch_of(letter.version) == Some(owner.epoch)
+            });
+            if known && healthy(&self.mysql.tables, key) {
                 wrong.push(format!("{key} is a dead letter, and could be written"));
             }
         }

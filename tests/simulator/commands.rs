@@ -23,13 +23,13 @@ impl World {
         let number = |key: Option<Key>| key.as_ref().map(of_key);
         match command {
             Command::Save { expect, checkpoint } => self.send_save(owner, expect, checkpoint, delay),
-            Command::SaveDeadLetters { add, remove } => {
+            Command::SaveDeadLetters { epoch, add, remove } => {
                 let fails = self.store_fails();
                 if fails && self.rng.chance(500) {
                     let failed = Input::DeadLettersSaved(SaveResult::Failed("no answer".into()));
                     return self.at(delay, Event::To(owner, Mail::Input(failed)));
                 }
-                self.at(delay, Event::Letters { owner, add, remove, heard: !fails });
+                self.at(delay, Event::Letters { owner, epoch, add, remove, heard: !fails });
             }
             Command::TakePlace => {
                 self.close(owner);
@@ -138,9 +138,16 @@ impl World {
         self.at(delay, Event::To(owner, Mail::Input(Input::Saved(told))));
     }
 
-    pub(crate) fn letters_arrive(&mut self, owner: usize, add: &[DeadLetter], remove: &[Key], heard: bool) {
+    pub(crate) fn letters_arrive(
+        &mut self,
+        owner: usize,
+        epoch: u64,
+        add: &[DeadLetter],
+        remove: &[Key],
+        heard: bool,
+    ) {
         self.store.room = self.weather.letters_room;
-        let result = self.store.save_letters(add, remove);
+        let result = self.store.save_letters(epoch, add, remove);
         self.note(|_| format!("o{owner}'s letters arrive: +{add:?} -{remove:?} {result:?}"));
         let told = if heard { result } else { SaveResult::Failed("reset before the answer".into()) };
         let delay = self.latency();

@@ -106,6 +106,15 @@ impl World {
             }
             _ => (format!("letters-{number}"), Selection::DeadLetters),
         };
+        self.run_build(name, selection);
+    }
+
+    /// Every dead letter is tried again.
+    pub(crate) fn replay_letters(&mut self) {
+        self.run_build("letters-at-last".into(), Selection::DeadLetters);
+    }
+
+    fn run_build(&mut self, name: String, selection: Selection) {
         let page_size = self.rng.between(1, 10) as usize;
         let spec = BuildSpec { name, selection, selection_hash: "hash".into(), page_size };
         self.builds.push((spec.clone(), false));

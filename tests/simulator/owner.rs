@@ -40,6 +40,8 @@ pub(crate) struct Owner {
     /// What came meanwhile.
     held: Vec<Mail>,
     pub(crate) epoch: u64,
+    /// The dead letters that it found when it started.
+    pub(crate) letters: BTreeSet<i64>,
     pub(crate) stream: Option<Cursor>,
     pub(crate) streams: u64,
     /// A `More` is on its way.
@@ -83,6 +85,7 @@ impl World {
             initial_full: true,
             was_synced: self.index.synced,
         };
+        let known = self.store.letters.keys().map(of_key).collect();
         let letters = self.store.letters.values().cloned().collect();
         let mut config = self.weather.config.clone();
         config.seed = config.seed.wrapping_mul(131).wrapping_add(number as u64);
@@ -97,6 +100,7 @@ impl World {
             frozen: 0,
             held: Vec::new(),
             epoch,
+            letters: known,
             stream: None,
             streams: 0,
             pouring: false,

@@ -38,6 +38,7 @@ fn run(world: &mut World) -> Result<Ran, String> {
         for owner in 0..world.owners.len() {
             world.crash(owner);
         }
+        world.replay_letters();
         catch_up(world);
     }
     match world.violation.take() {

@@ -20,6 +20,7 @@ pub(crate) struct Origin {
 pub(crate) struct Store {
     pub(crate) stored: Option<(Checkpoint, Origin)>,
     pub(crate) letters: BTreeMap<Key, DeadLetter>,
+    pub(crate) letters_epoch: u64,
     pub(crate) room: usize,
 }
 
@@ -36,7 +37,11 @@ impl Store {
         SaveResult::Done
     }
 
-    pub(crate) fn save_letters(&mut self, add: &[DeadLetter], remove: &[Key]) -> SaveResult {
+    /// An owner who was fenced must not remove what a later one has added.
+    pub(crate) fn save_letters(&mut self, epoch: u64, add: &[DeadLetter], remove: &[Key]) -> SaveResult {
+        if epoch < self.letters_epoch {
+            return SaveResult::Lost(format!("epoch {}", self.letters_epoch));
+        }
         let mut letters = self.letters.clone();
         for key in remove {
             letters.remove(key);
@@ -47,7 +52,7 @@ impl Store {
         if letters.len() > self.room && letters.len() > self.letters.len() {
             return SaveResult::Full(format!("{} letters", self.letters.len()));
         }
-        self.letters = letters;
+        (self.letters, self.letters_epoch) = (letters, epoch);
         SaveResult::Done
     }
 }

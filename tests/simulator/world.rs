@@ -49,7 +49,7 @@ pub(crate) enum Event {
     /// A checkpoint reaches the store.
     Save { owner: usize, expect: u64, checkpoint: Box<Checkpoint>, origin: Origin, heard: bool },
     /// Dead letters reach the store.
-    Letters { owner: usize, add: Vec<DeadLetter>, remove: Vec<Key>, heard: bool },
+    Letters { owner: usize, epoch: u64, add: Vec<DeadLetter>, remove: Vec<Key>, heard: bool },
     /// Somebody creates the index that is gone.
     Recreate,
     /// The second issuer of that mutation writes.
@@ -264,7 +264,9 @@ impl World {
             Event::Save { owner, expect, checkpoint, origin, heard } => {
                 self.save_arrives(owner, expect, *checkpoint, origin, heard);
             }
-            Event::Letters { owner, add, remove, heard } => self.letters_arrive(owner, &add, &remove, heard),
+            Event::Letters { owner, epoch, add, remove, heard } => {
+                self.letters_arrive(owner, epoch, &add, &remove, heard);
+            }
             Event::Recreate => self.index.create(),
             Event::Helper => self.helper(),
             Event::To(owner, mail) => self.deliver(owner, mail),

@@ -148,7 +148,7 @@ impl Core {
 
     pub(super) fn pump_letters(&mut self) {
         if let Some((add, remove)) = self.letters.next_save(self.now.millis) {
-            self.out.push(Command::SaveDeadLetters { add, remove });
+            self.out.push(Command::SaveDeadLetters { epoch: self.epoch, add, remove });
         }
     }
 
