@@ -102,13 +102,17 @@ impl Core {
         }
     }
 
-    /// The same key in another spelling: dirty in its own lane, and awaited by all that the batch is.
+    /// The same key in another spelling: dirty in its own lane, and awaited by all that the batch is, also
+    /// where a younger transaction waits for it already.
     fn mark_others(&mut self, others: &[Key], oldest: Option<u64>, pages: &[u64]) {
         for key in others {
-            if let Some(transaction) = oldest
-                && self.mark(key, Waiter::Transaction(transaction), true)
-            {
+            if let Some(transaction) = oldest {
                 self.transactions.wait_for(transaction);
+                let lane = self.lane_of(key);
+                let lane = self.lanes.get_mut(lane);
+                if let Some(relieved) = lane.and_then(|lane| lane.hold(key, transaction)) {
+                    self.transactions.release(relieved);
+                }
             }
             for page in pages {
                 if self.mark(key, Waiter::Page(*page), false) {
@@ -196,10 +200,13 @@ impl Core {
                 } else {
                     self.counts.written += 1;
                 }
-                for relieved in self.letters.accept(one.key, one.version) {
+                if self.letters.none() {
+                    return self.release(waiting);
+                }
+                for relieved in self.letters.accept(one.key, one.version, waiting) {
                     self.release(relieved);
                 }
-                return self.release(waiting);
+                return;
             }
             Verdict::Superseded(Some(current)) if current <= self.versions.ceiling => {
                 sum.settled += 1;
@@ -257,7 +264,8 @@ impl Core {
                     lane.refusals = 0;
                 }
                 if size >= self.batch_limit {
-                    self.batch_limit = (self.batch_limit + 50).min(self.config.batch.max(1));
+                    self.batch_limit =
+                        (self.batch_limit + self.batch_limit / 8 + 1).min(self.config.batch.max(1));
                 }
             }
         }

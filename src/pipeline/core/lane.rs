@@ -76,6 +76,18 @@ impl Lane {
         true
     }
 
+    /// Marks an id dirty for a transaction that has been counted as waiting for it. Gives the one of two
+    /// transactions that need not wait, because the older does.
+    pub(super) fn hold(&mut self, key: &Key, transaction: u64) -> Option<u64> {
+        if self.mark(key, Waiter::Transaction(transaction), true) {
+            return None;
+        }
+        let waiting = &mut self.pending.get_mut(key)?.waiting.transaction;
+        let other = waiting.unwrap_or(transaction);
+        *waiting = Some(other.min(transaction));
+        Some(other.max(transaction))
+    }
+
     /// Puts an id of a failed batch back at the head. Gives a transaction that need not wait for it any
     /// longer, because an older one does.
     pub(super) fn put_back(&mut self, key: &Key, waiting: Waiting, fresh: bool) -> Option<u64> {

@@ -8,13 +8,16 @@ use crate::model::Key;
 
 /// Letters by id, with those who wait for them to be stored.
 type Adding = BTreeMap<Key, (DeadLetter, Vec<Waiting>)>;
+/// Ids whose letters are void, with those who wait until that is stored: else a crash would leave the letter
+/// of a healthy document behind, and nobody would ever look at it again.
+type Removing = BTreeMap<Key, Vec<Waiting>>;
 
 #[derive(Debug)]
 pub(super) struct DeadLetters {
     stored: BTreeMap<Key, u64>,
     adding: Adding,
-    removing: Vec<Key>,
-    saving: Option<(Adding, Vec<Key>)>,
+    removing: Removing,
+    saving: Option<(Adding, Removing)>,
     limit: usize,
     pub(super) full: bool,
     pub(super) refused: u64,
@@ -26,13 +29,18 @@ impl DeadLetters {
         Self {
             stored: stored.into_iter().map(|letter| (letter.key, letter.version)).collect(),
             adding: BTreeMap::new(),
-            removing: Vec::new(),
+            removing: BTreeMap::new(),
             saving: None,
             limit,
             full: false,
             refused: 0,
             retry_at: 0,
         }
+    }
+
+    /// True where there is no letter, nor one on its way.
+    pub(super) fn none(&self) -> bool {
+        self.stored.is_empty() && !self.unsaved()
     }
 
     /// How many ids are dead letters, stored or about to be.
@@ -51,28 +59,27 @@ impl DeadLetters {
     /// An action was refused for good; its waiters wait until the letter is stored.
     pub(super) fn refuse(&mut self, letter: DeadLetter, waiting: Waiting) {
         self.refused += 1;
-        self.removing.retain(|key| *key != letter.key);
+        let removal = self.removing.remove(&letter.key).unwrap_or_default();
         let key = letter.key.clone();
         let (slot, waiters) = self.adding.entry(key).or_insert_with(|| (letter.clone(), Vec::new()));
         *slot = letter;
+        waiters.extend(removal);
         waiters.push(waiting);
     }
 
-    /// An action of this version was accepted: an older letter is void. Gives its waiters, if it had not
-    /// been stored yet.
-    pub(super) fn accept(&mut self, key: &Key, version: u64) -> Vec<Waiting> {
-        if self.stored.is_empty() && self.adding.is_empty() && self.saving.is_none() {
-            return Vec::new();
+    /// An action of this version was accepted: an older letter is void. Gives those who need not wait until
+    /// its removal is stored.
+    pub(super) fn accept(&mut self, key: &Key, version: u64, waiting: Waiting) -> Vec<Waiting> {
+        let mut waiters = vec![waiting];
+        if self.adding.get(key).is_some_and(|(letter, _)| letter.version <= version) {
+            waiters.extend(self.adding.remove(key).into_iter().flat_map(|(_, waiters)| waiters));
         }
         let being_saved = self.saving.as_ref().and_then(|(adding, _)| adding.get(key));
-        let stored = self.stored.get(key).copied().or(being_saved.map(|(letter, _)| letter.version));
-        if stored.is_some_and(|stored| stored <= version) && !self.removing.contains(key) {
-            self.removing.push(key.clone());
+        let stored = being_saved.map(|(letter, _)| letter.version).or(self.stored.get(key).copied());
+        if stored.is_some_and(|stored| stored <= version) {
+            self.removing.entry(key.clone()).or_default().append(&mut waiters);
         }
-        if self.adding.get(key).is_some_and(|(letter, _)| letter.version <= version) {
-            return self.adding.remove(key).map(|(_, waiters)| waiters).unwrap_or_default();
-        }
-        Vec::new()
+        waiters
     }
 
     /// The next change to store, if there is one and none is under way.
@@ -100,17 +107,19 @@ impl DeadLetters {
             return None;
         }
         let letters = adding.values().map(|(letter, _)| letter.clone()).collect();
-        self.saving = Some((adding, removing.clone()));
-        Some((letters, removing))
+        let keys = removing.keys().cloned().collect();
+        self.saving = Some((adding, removing));
+        Some((letters, keys))
     }
 
     /// The change is stored: gives the waiters that go on.
     pub(super) fn saved(&mut self) -> Vec<Waiting> {
         let Some((adding, removing)) = self.saving.take() else { return Vec::new() };
-        for key in &removing {
-            self.stored.remove(key);
-        }
         let mut waiters = Vec::new();
+        for (key, waiting) in removing {
+            self.stored.remove(&key);
+            waiters.extend(waiting);
+        }
         for (key, (letter, waiting)) in adding {
             self.stored.insert(key, letter.version);
             waiters.extend(waiting);
@@ -118,17 +127,26 @@ impl DeadLetters {
         waiters
     }
 
-    /// The change could not be stored: it is tried again.
-    pub(super) fn save_failed(&mut self, retry_at: u64) {
+    /// The change could not be stored: it is tried again. Where the outcome is `unknown`, what was added may
+    /// be there, so that only a removal brings it away.
+    pub(super) fn save_failed(&mut self, retry_at: u64, unknown: bool) {
         self.retry_at = retry_at;
         let Some((adding, removing)) = self.saving.take() else { return };
         for (key, (letter, waiting)) in adding {
+            if unknown {
+                self.stored.insert(key.clone(), letter.version);
+            }
+            if let Some(accepted) = self.removing.get_mut(&key) {
+                accepted.extend(waiting);
+                continue;
+            }
             let (_, waiters) = self.adding.entry(key).or_insert_with(|| (letter, Vec::new()));
             waiters.extend(waiting);
         }
-        for key in removing {
-            if !self.removing.contains(&key) && !self.adding.contains_key(&key) {
-                self.removing.push(key);
+        for (key, waiting) in removing {
+            match self.adding.get_mut(&key) {
+                Some((_, waiters)) => waiters.extend(waiting),
+                None => self.removing.entry(key).or_default().extend(waiting),
             }
         }
     }
@@ -140,11 +158,15 @@ impl DeadLetters {
 
     /// Transactions of before a gap are void.
     pub(super) fn forget_transactions(&mut self) {
-        let saving = self.saving.iter_mut().flat_map(|(adding, _)| adding.values_mut());
-        for (_, waiters) in self.adding.values_mut().chain(saving) {
-            for waiting in waiters {
-                waiting.transaction = None;
-            }
+        let (mut adding, mut removing) = (Vec::new(), Vec::new());
+        if let Some((saving, unsaving)) = &mut self.saving {
+            adding.extend(saving.values_mut());
+            removing.extend(unsaving.values_mut());
+        }
+        let adding = self.adding.values_mut().chain(adding).flat_map(|(_, waiters)| waiters);
+        let removing = self.removing.values_mut().chain(removing).flatten();
+        for waiting in adding.chain(removing) {
+            waiting.transaction = None;
         }
     }
 }
@@ -163,7 +185,7 @@ mod tests {
         let waiting = Waiting { transaction: Some(4), pages: Vec::new() };
         letters.refuse(letter(1, 5), waiting.clone());
         assert_eq!(letters.next_save(0).unwrap().0, [letter(1, 5)]);
-        letters.save_failed(9);
+        letters.save_failed(9, false);
         assert!(letters.next_save(8).is_none() && letters.unsaved());
         assert!(letters.next_save(9).is_some());
         assert_eq!(letters.saved(), [waiting]);
@@ -173,16 +195,31 @@ mod tests {
     #[test]
     fn an_accepted_action_removes_it_even_while_it_is_being_stored() {
         let mut letters = DeadLetters::new([letter(1, 5)], 10);
-        letters.accept(&Key::int(1), 4);
+        let waiting = Waiting { transaction: Some(4), pages: Vec::new() };
+        assert_eq!(letters.accept(&Key::int(1), 4, waiting.clone()), [waiting.clone()]);
         assert!(letters.next_save(0).is_none());
         letters.refuse(letter(2, 6), Waiting::default());
         letters.next_save(0).unwrap();
-        assert!(letters.accept(&Key::int(2), 7).is_empty());
-        letters.accept(&Key::int(1), 7);
-        letters.saved();
-        assert_eq!(letters.next_save(0).unwrap().1, [Key::int(2), Key::int(1)]);
-        letters.saved();
+        assert!(letters.accept(&Key::int(2), 7, waiting.clone()).is_empty());
+        assert!(letters.accept(&Key::int(1), 7, waiting.clone()).is_empty());
+        assert_eq!(letters.saved(), [Waiting::default()]);
+        assert_eq!(letters.next_save(0).unwrap().1, [Key::int(1), Key::int(2)]);
+        // it lets go only once the removal is stored
+        assert_eq!(letters.saved(), [waiting.clone(), waiting]);
         assert_eq!(letters.len(), 0);
+    }
+
+    #[test]
+    fn a_letter_that_may_be_stored_is_removed() {
+        let mut letters = DeadLetters::new([], 10);
+        letters.refuse(letter(1, 5), Waiting::default());
+        letters.next_save(0).unwrap();
+        letters.accept(&Key::int(1), 6, Waiting::default());
+        letters.save_failed(0, true);
+        assert_eq!(letters.next_save(0), Some((Vec::new(), vec![Key::int(1)])));
+        letters.save_failed(0, true);
+        letters.refuse(letter(1, 7), Waiting::default());
+        assert_eq!(letters.next_save(0), Some((vec![letter(1, 7)], Vec::new())));
     }
 
     #[test]
@@ -193,7 +230,7 @@ mod tests {
         assert_eq!(letters.next_save(0).unwrap().0.len(), 1);
         assert!(letters.full);
         letters.saved();
-        letters.accept(&Key::int(1), 9);
+        letters.accept(&Key::int(1), 9, Waiting::default());
         assert_eq!(letters.next_save(0).unwrap().0, [letter(3, 2)]);
         assert!(!letters.full);
     }

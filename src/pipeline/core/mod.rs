@@ -188,6 +188,8 @@ impl Core {
         letters: Vec<DeadLetter>,
         now: Now,
     ) -> Self {
+        // where state is lost, an owner of before may still live: his epochs must not come again
+        let epoch = loaded.as_ref().map_or(now.unix_micros / 1_000, |loaded| loaded.epoch) + 1;
         let loaded = loaded.unwrap_or_default();
         let lanes = (0..config.lanes.max(1)).map(|_| Lane::default()).collect();
         let health = |salt: u64| Health::new(config.seed.wrapping_mul(31).wrapping_add(salt));
@@ -197,7 +199,7 @@ impl Core {
             cause: String::new(),
             full_due: false,
             locating: false,
-            epoch: loaded.epoch + 1,
+            epoch,
             saving: Saving::claim(),
             versions: Versions::above(loaded.version_ceiling),
             transactions: Transactions::default(),
@@ -328,11 +330,16 @@ impl Core {
         }
     }
 
-    /// Ids that wait or are in flight, and lookups.
-    fn pending(&self) -> usize {
+    /// Ids that wait or are in flight.
+    fn ids(&self) -> usize {
         let in_flight = self.lanes.iter().filter_map(|lane| lane.batch.as_ref()).map(|b| b.keys.len());
         let queued = self.lanes.iter().map(Lane::pending);
-        queued.chain(in_flight).sum::<usize>() + self.lookups.pending()
+        queued.chain(in_flight).sum()
+    }
+
+    /// Ids that wait or are in flight, and lookups.
+    fn pending(&self) -> usize {
+        self.ids() + self.lookups.pending()
     }
 
     fn batches_in_flight(&self) -> usize {

@@ -306,8 +306,10 @@ pub enum Command {
         /// The new object.
         checkpoint: Box<Checkpoint>,
     },
-    /// Store this change of the dead letters, durably.
+    /// Store this change of the dead letters, durably, unless an owner of a later epoch has changed them.
     SaveDeadLetters {
+        /// Ours, to be stored with them.
+        epoch: u64,
         /// To add or replace, by key.
         add: Vec<DeadLetter>,
         /// To remove.

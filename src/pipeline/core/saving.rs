@@ -23,6 +23,8 @@ pub(super) struct Saving {
 #[derive(Debug)]
 struct Flight {
     block: Option<(u64, u64)>,
+    /// It holds the place at which the worker is about to begin.
+    place: bool,
 }
 
 impl Saving {
@@ -43,6 +45,9 @@ impl Saving {
 
 impl Core {
     pub(super) fn pump_saving(&mut self) {
+        if self.saving.in_flight.is_some() {
+            return; // what it reserves is not adopted yet: whether more is needed shows afterwards
+        }
         self.saving.urgent |= self.versions.low();
         let due = self.saving.due(self.config.save_interval);
         if due.is_none_or(|due| due > self.now.millis) {
@@ -53,7 +58,7 @@ impl Core {
         let mut checkpoint = self.checkpoint();
         checkpoint.version_ceiling = block.map_or(self.versions.ceiling, |(_, ceiling)| ceiling);
         let expect = if self.saving.claimed { self.epoch } else { self.loaded.epoch };
-        self.saving.in_flight = Some(Flight { block });
+        self.saving.in_flight = Some(Flight { block, place: self.phase == Phase::Recording });
         self.saving.moving = std::mem::take(&mut self.saving.moved);
         (self.saving.urgent, self.saving.changed) = (false, false);
         self.saving.last = self.now.millis;
@@ -81,9 +86,9 @@ impl Core {
     }
 
     pub(super) fn saved(&mut self, result: SaveResult) {
-        let block = self.saving.in_flight.take().and_then(|flight| flight.block);
+        let Some(flight) = self.saving.in_flight.take() else { return };
         match result {
-            SaveResult::Done => self.save_done(block),
+            SaveResult::Done => self.save_done(&flight),
             SaveResult::Lost(who) => self.end(Ended::Lost(who)),
             SaveResult::Failed(error) | SaveResult::Full(error) => {
                 let moving = std::mem::take(&mut self.saving.moving);
@@ -96,10 +101,10 @@ impl Core {
         }
     }
 
-    fn save_done(&mut self, block: Option<(u64, u64)>) {
+    fn save_done(&mut self, flight: &Flight) {
         (self.saving.failures, self.saving.error) = (0, None);
         self.counts.saves += 1;
-        if let Some((first, ceiling)) = block {
+        if let Some((first, ceiling)) = flight.block {
             self.versions.adopt(first, ceiling);
             self.loaded.version_ceiling = ceiling;
             if !self.checking && self.foreign.is_some_and(|above| above < first) {
@@ -114,7 +119,7 @@ impl Core {
             if self.phase == Phase::Claiming {
                 self.claimed();
             }
-        } else if self.phase == Phase::Recording {
+        } else if self.phase == Phase::Recording && flight.place {
             self.phase = Phase::Running;
         }
     }
@@ -143,7 +148,7 @@ impl Core {
 
     pub(super) fn pump_letters(&mut self) {
         if let Some((add, remove)) = self.letters.next_save(self.now.millis) {
-            self.out.push(Command::SaveDeadLetters { add, remove });
+            self.out.push(Command::SaveDeadLetters { epoch: self.epoch, add, remove });
         }
     }
 
@@ -156,11 +161,11 @@ impl Core {
             }
             SaveResult::Lost(who) => self.end(Ended::Lost(who)),
             SaveResult::Failed(error) => {
-                self.letters.save_failed(self.now.millis + 1_000);
+                self.letters.save_failed(self.now.millis + 1_000, true);
                 self.saving.error = Some(error);
             }
             SaveResult::Full(error) => {
-                self.letters.save_failed(self.now.millis + 5_000);
+                self.letters.save_failed(self.now.millis + 5_000, false);
                 self.letters.full = true;
                 self.saving.error = Some(error);
             }

@@ -15,7 +15,8 @@ impl Core {
             *names += 1;
             *names
         });
-        let room = self.pending() < self.config.max_pending / 2;
+        // lookups do not count: they are what waits for the room
+        let room = self.ids() <= self.config.max_pending / 2;
         for id in self.lookups.ready() {
             let later = self.lookups.running.get(&id).is_some_and(|lookup| lookup.pages > 0);
             let allowed = self.source.allows(self.now.millis, self.lookups.in_flight());
