@@ -164,6 +164,7 @@ impl GtidSet {
     }
 
     /// The GTIDs of this set that are not in the other.
+    #[must_use]
     pub fn minus(&self, other: &Self) -> Self {
         let mut out = Self::default();
         for (uuid, tag, start, end) in self.ranges() {

@@ -1,0 +1,88 @@
+//! Events of a binlog file, one after the other.
+
+use std::fs::File;
+use std::io::{self, BufReader, ErrorKind, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::error::{At, BinlogError, Malformed};
+use super::frame::{FrameError, read_frame};
+use super::header::RawEvent;
+
+const MAGIC: [u8; 4] = *b"\xfebin";
+const MAGIC_ENCRYPTED: [u8; 4] = *b"\xfdbin";
+/// Bytes asked for at once.
+const BUFFER: usize = 1 << 18;
+
+/// A binlog file being read.
+pub struct BinlogFile {
+    name: Arc<str>,
+    reader: BufReader<Box<dyn Read + Send>>,
+    offset: u64,
+}
+
+impl BinlogFile {
+    /// Opens a file and checks its magic. Its name for positions is the path's last part.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, BinlogError> {
+        let path = path.as_ref();
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        let file = File::open(path)
+            .map_err(|source| BinlogError::Io { what: format!("open {}", path.display()), source })?;
+        Self::from_reader(&name, Box::new(file))
+    }
+
+    /// Reads a binlog from anything, for example standard input.
+    pub fn from_reader(name: &str, reader: Box<dyn Read + Send>) -> Result<Self, BinlogError> {
+        let reader = BufReader::with_capacity(BUFFER, reader);
+        let mut this = Self { name: name.into(), reader, offset: 0 };
+        let mut magic = [0; 4];
+        match this.reader.read_exact(&mut magic) {
+            Err(e) if e.kind() != ErrorKind::UnexpectedEof => return Err(this.io(e)),
+            Ok(()) if magic == MAGIC => {}
+            Ok(()) if magic == MAGIC_ENCRYPTED => return Err(BinlogError::Encrypted { file: this.name }),
+            _ => return Err(BinlogError::NotABinlog { file: this.name }),
+        }
+        this.offset = MAGIC.len() as u64;
+        Ok(this)
+    }
+
+    /// The file's name without its folder.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Offset of the next event.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The next event, `None` after the last.
+    pub fn next_raw(&mut self) -> Result<Option<RawEvent>, BinlogError> {
+        let mut raw = RawEvent::default();
+        Ok(self.read_raw(&mut raw)?.then_some(raw))
+    }
+
+    /// Reads the next event into a buffer that was used before (see `Decoder::spare`); false after the last.
+    pub fn read_raw(&mut self, raw: &mut RawEvent) -> Result<bool, BinlogError> {
+        match read_frame(&mut self.reader, &mut raw.bytes) {
+            Ok(None) => Ok(false),
+            Ok(Some(header)) => {
+                raw.start = Some(self.offset);
+                self.offset += u64::from(header.length);
+                Ok(true)
+            }
+            Err(FrameError::Io(e)) => Err(self.io(e)),
+            Err(FrameError::Cut) => {
+                Err(BinlogError::Truncated { file: Arc::clone(&self.name), offset: self.offset })
+            }
+            Err(FrameError::Length(header)) => {
+                let at = At { event: header.event_type, file: Arc::clone(&self.name), offset: self.offset };
+                Err(Malformed("its length is less than a header's").at(&at))
+            }
+        }
+    }
+
+    fn io(&self, source: io::Error) -> BinlogError {
+        BinlogError::Io { what: format!("read {} at {}", self.name, self.offset), source }
+    }
+}

@@ -1,0 +1,226 @@
+//! The stream's side of the core: transactions, gaps, and where to begin.
+
+use super::protocol::{Begin, BuildSpec, Command, Failure, Outcome, Place, Rows, Selection};
+use super::{Core, FULL, Phase, StreamState, Waiter};
+use crate::model::{BinlogPosition, Key};
+
+impl Core {
+    pub(super) fn begin(&mut self, begin: Begin) {
+        self.seen.gtid(begin.gtid.as_ref());
+        self.transactions.begin(begin);
+        self.counts.transactions += 1;
+    }
+
+    pub(super) fn rows(&mut self, rows: Rows) {
+        let Some(rows) = self.transactions.keep_back(rows) else { return };
+        if let Some(lock) = rows.lock {
+            self.seen.lock(self.transactions.newest(), lock);
+        }
+        self.dirty(&rows.keys, rows.lookups);
+    }
+
+    fn dirty(&mut self, keys: &[Key], lookups: Vec<(usize, Key)>) {
+        let newest = self.transactions.newest();
+        for key in keys {
+            if self.mark(key, Waiter::Transaction(newest), true) {
+                self.transactions.wait();
+            }
+        }
+        for (rule, key) in lookups {
+            if self.lookups.ask(rule, key, newest) {
+                self.transactions.wait();
+            }
+        }
+    }
+
+    pub(super) fn xa_resolved(&mut self, xid: &[u8], commit: bool) {
+        match self.transactions.resolve(xid) {
+            None if commit => {
+                let xid = String::from_utf8_lossy(xid).into_owned();
+                self.gap(format!("XA COMMIT of {xid}, whose PREPARE was not seen"));
+            }
+            Some(prepared) if commit && prepared.overflow => {
+                let xid = String::from_utf8_lossy(xid).into_owned();
+                self.gap(format!("XA transaction {xid} has too many rows to be kept until its commit"));
+            }
+            Some(prepared) if commit => {
+                if let Some(lock) = prepared.lock {
+                    self.seen.lock(self.transactions.newest(), lock);
+                }
+                self.dirty(&prepared.keys, prepared.lookups);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn idle(&mut self, at: BinlogPosition) {
+        self.transactions.idle(at);
+        if self.transactions.len() == 0 {
+            self.progressed = self.now.millis;
+        }
+    }
+
+    pub(super) fn stream_lost(&mut self, failure: &Failure) {
+        self.stream = StreamState::Closed;
+        self.transactions.abort();
+        self.counts.reconnects += 1;
+        self.streaming.failed(self.now.millis, failure.class, &failure.message);
+    }
+
+    pub(super) fn stream_opened(&mut self) {
+        if self.stream == StreamState::Opening {
+            self.stream = StreamState::Open;
+            self.streaming.succeeded();
+        }
+    }
+
+    /// True where events may be handed in: the stream is open and there is room.
+    pub fn wants_events(&self) -> bool {
+        self.phase == Phase::Running
+            && self.stream == StreamState::Open
+            && self.pending() < self.config.max_pending
+            && self.transactions.len() < self.config.max_transactions
+            && self.seen.unconfirmed() < 1_000
+    }
+
+    pub(super) fn pump_stream(&mut self) {
+        if self.stream == StreamState::Closed && self.streaming.allows(self.now.millis, 0) {
+            self.stream = StreamState::Opening;
+            self.out.push(Command::OpenStream {
+                from: self.transactions.delivered.clone(),
+                verify: self.transactions.delivered_last.clone(),
+                schemas: std::sync::Arc::clone(&self.transactions.delivered_schemas),
+            });
+        }
+    }
+
+    /// Something was missed: all that was known of the stream is void, and a Full follows.
+    pub(super) fn gap(&mut self, cause: String) {
+        if matches!(self.phase, Phase::Locating | Phase::Recording | Phase::Halted | Phase::Stopping) {
+            return;
+        }
+        self.counts.gaps += 1;
+        if self.config.repair {
+            self.locate(cause, true);
+        } else {
+            self.close_stream();
+            self.cause = cause;
+            self.phase = Phase::Halted;
+        }
+    }
+
+    /// Begins (anew) at the place that source and index are at.
+    pub(super) fn locate(&mut self, cause: String, full: bool) {
+        self.close_stream();
+        self.cause = cause;
+        self.full_due |= full;
+        self.phase = Phase::Locating;
+        self.locating = false;
+    }
+
+    fn close_stream(&mut self) {
+        if self.stream != StreamState::Closed {
+            self.out.push(Command::CloseStream);
+        }
+        self.stream = StreamState::Closed;
+    }
+
+    pub(super) fn pump_locating(&mut self) {
+        let ready = self.phase == Phase::Locating && !self.locating && !self.versions.exhausted();
+        if ready && self.streaming.allows(self.now.millis, 0) {
+            self.locating = true;
+            self.out.push(Command::TakePlace);
+        }
+    }
+
+    pub(super) fn place_taken(&mut self, place: Outcome<Box<Place>>) {
+        if self.phase != Phase::Locating {
+            return;
+        }
+        self.locating = false;
+        match place {
+            Err(failure) => self.streaming.failed(self.now.millis, failure.class, &failure.message),
+            Ok(place) => self.settle(*place),
+        }
+    }
+
+    fn settle(&mut self, place: Place) {
+        self.streaming.succeeded();
+        let first_version = if self.full_due {
+            let Some(version) = self.versions.take() else { return };
+            Some(version)
+        } else {
+            None
+        };
+        for lane in &mut self.lanes {
+            lane.forget_transactions();
+        }
+        self.letters.forget_transactions();
+        self.lookups = super::Lookups::default();
+        self.seen.reset(place.position.gtids.clone());
+        self.identity.server_uuid = place.server_uuid;
+        self.identity.index_uuid = place.index_uuid;
+        self.transactions.reset(place.position, place.last_transaction, place.schemas);
+        if let Some(first_version) = first_version {
+            self.full_due = false;
+            self.builds.remove(FULL);
+            self.builds.add(self.full_spec(), None, &self.cause, first_version, true);
+        }
+        self.phase = Phase::Recording;
+        self.saving.urgent = true;
+    }
+
+    pub(super) fn full_spec(&self) -> BuildSpec {
+        BuildSpec {
+            name: FULL.into(),
+            selection: Selection::Full,
+            selection_hash: self.identity.query_hash.clone(),
+            page_size: self.config.full_page,
+        }
+    }
+
+    /// Decides where to begin, once the epoch is ours.
+    pub(super) fn claimed(&mut self) {
+        let loaded = &self.loaded;
+        let same_task = loaded.task_uid.is_empty() || loaded.task_uid == self.identity.task_uid;
+        let known = loaded.position.clone().filter(|_| same_task);
+        let Some(position) = known else {
+            let lost = self.identity.was_synced;
+            let cause = if lost { "the task's state is lost" } else { "initial sync" };
+            return self.locate(cause.into(), self.identity.initial_full || lost);
+        };
+        let moved = |found: &str, now: &str| !found.is_empty() && found != now;
+        if loaded.query_hash != self.identity.query_hash {
+            return self.locate("the query changed".into(), true);
+        }
+        let (last, schemas) = (loaded.last_transaction.clone(), loaded.schemas.clone());
+        let replaced = moved(&loaded.index_uuid, &self.identity.index_uuid);
+        let elsewhere = position.gtids.is_none() && moved(&loaded.server_uuid, &self.identity.server_uuid);
+        self.seen.reset(position.gtids.clone());
+        self.transactions.reset(position, last, schemas);
+        self.phase = Phase::Running;
+        if let Some(full) = self.loaded.builds.remove(FULL) {
+            let spec = self.full_spec();
+            let cause = full.cause.clone();
+            self.builds.add(spec, Some(full), &cause, 0, true);
+        }
+        if replaced {
+            self.gap("the index was replaced while the task was down".into());
+        } else if elsewhere {
+            self.gap("the source is another server, and without GTIDs positions do not carry over".into());
+        }
+    }
+
+    /// What waits for a person is tried at once.
+    pub(super) fn probe(&mut self) {
+        for health in [&mut self.source, &mut self.sink, &mut self.streaming] {
+            health.probe(self.now.millis);
+        }
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.close_stream();
+        self.phase = Phase::Stopping;
+        self.saving.urgent = true;
+    }
+}

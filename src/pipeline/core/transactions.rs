@@ -1,0 +1,390 @@
+//! The transactions that are not acknowledged, and the low watermark below them.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::protocol::{Begin, RowLock, Rows};
+use crate::model::{BinlogPosition, Key, LastTransaction, StreamPosition, TableColumns};
+
+#[derive(Debug)]
+struct Transaction {
+    begin: Begin,
+    end: Option<BinlogPosition>,
+    waiting: u64,
+    /// Prepared and not yet resolved.
+    prepared: bool,
+    /// The prepared transaction that this one commits.
+    resolves: Option<u64>,
+    schemas: Option<Arc<Vec<TableColumns>>>,
+}
+
+/// Ids of an XA transaction between PREPARE and COMMIT, when they become visible.
+#[derive(Debug, Default)]
+pub(super) struct Prepared {
+    pub(super) seq: u64,
+    pub(super) keys: Vec<Key>,
+    pub(super) lookups: Vec<(usize, Key)>,
+    pub(super) lock: Option<RowLock>,
+    pub(super) overflow: bool,
+}
+
+/// More ids than this in one prepared transaction are answered by a Full when it commits.
+const MAX_PREPARED: usize = 200_000;
+
+/// Transactions in the order of the stream. `acked` is the low watermark.
+#[derive(Debug, Default)]
+pub(super) struct Transactions {
+    open: VecDeque<Transaction>,
+    first: u64,
+    /// Prepared transactions that younger, acknowledged ones have passed (with GTIDs only).
+    holes: BTreeMap<u64, Transaction>,
+    pub(super) prepared: HashMap<Vec<u8>, Prepared>,
+    collecting: Option<(Vec<u8>, Prepared)>,
+    pub(super) acked: StreamPosition,
+    pub(super) last: Option<LastTransaction>,
+    pub(super) schemas: Arc<Vec<TableColumns>>,
+    /// Where the stream stands after the last whole transaction: there a broken stream goes on.
+    pub(super) delivered: StreamPosition,
+    pub(super) delivered_last: Option<LastTransaction>,
+    pub(super) delivered_schemas: Arc<Vec<TableColumns>>,
+    /// Counts moves of the watermark.
+    pub(super) moves: u64,
+}
+
+impl Transactions {
+    /// Starts at a position with nothing outstanding.
+    pub(super) fn reset(
+        &mut self,
+        at: StreamPosition,
+        last: Option<LastTransaction>,
+        schemas: Vec<TableColumns>,
+    ) {
+        let schemas = Arc::new(schemas);
+        *self = Self {
+            first: self.first + self.open.len() as u64 + 1,
+            delivered: at.clone(),
+            delivered_last: last.clone(),
+            delivered_schemas: Arc::clone(&schemas),
+            acked: at,
+            last,
+            schemas,
+            moves: self.moves + 1,
+            ..Self::default()
+        };
+    }
+
+    /// The sequence number of the newest transaction; every waiter and lock is named by one.
+    pub(super) fn newest(&self) -> u64 {
+        (self.first + self.open.len() as u64).saturating_sub(1)
+    }
+
+    /// How many transactions wait for acknowledgement.
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The commit time of the oldest transaction that waits, microseconds since 1970.
+    pub(super) fn oldest_commit(&self) -> Option<u64> {
+        self.open.iter().find(|t| t.waiting > 0).map(|t| t.begin.commit_timestamp)
+    }
+
+    pub(super) fn begin(&mut self, begin: Begin) {
+        self.abort();
+        self.open.push_back(Transaction {
+            begin,
+            end: None,
+            waiting: 0,
+            prepared: false,
+            resolves: None,
+            schemas: None,
+        });
+    }
+
+    /// Drops the transaction that the stream was in when it broke; its ids stay dirty.
+    pub(super) fn abort(&mut self) {
+        self.collecting = None;
+        if self.open.back().is_some_and(|t| t.end.is_none()) {
+            // it keeps its number, so that no later transaction is taken for it by its waiters
+            if let Some(broken) = self.open.back_mut() {
+                broken.end = Some(self.delivered.binlog.clone());
+                broken.begin = Begin { start: self.delivered.binlog.clone(), ..Begin::default() };
+                broken.schemas = None;
+                broken.resolves = None;
+            }
+        }
+    }
+
+    pub(super) fn xa_start(&mut self, xid: Vec<u8>) {
+        self.collecting = Some((xid, Prepared { seq: self.newest(), ..Prepared::default() }));
+    }
+
+    /// Keeps rows back where they belong to an XA transaction; otherwise gives them back.
+    pub(super) fn keep_back(&mut self, mut rows: Rows) -> Option<Rows> {
+        let Some((_, prepared)) = &mut self.collecting else { return Some(rows) };
+        prepared.overflow |= prepared.keys.len() + prepared.lookups.len() > MAX_PREPARED;
+        prepared.lock = prepared.lock.take().or(rows.lock.take());
+        if prepared.overflow {
+            prepared.keys.clear();
+            prepared.lookups.clear();
+        } else {
+            prepared.keys.append(&mut rows.keys);
+            prepared.lookups.append(&mut rows.lookups);
+        }
+        None
+    }
+
+    pub(super) fn schemas_moved(&mut self, schemas: Arc<Vec<TableColumns>>) {
+        if let Some(open) = self.open.back_mut() {
+            open.schemas = Some(schemas);
+        }
+    }
+
+    /// The open transaction is whole.
+    pub(super) fn end(&mut self, end: BinlogPosition) {
+        self.collecting = None;
+        self.close(end);
+    }
+
+    /// The open transaction is whole and prepared: its ids wait for its commit.
+    pub(super) fn end_prepared(&mut self, end: BinlogPosition) {
+        if let Some((xid, prepared)) = self.collecting.take() {
+            if let Some(open) = self.open.back_mut() {
+                open.prepared = true;
+            }
+            self.prepared.insert(xid, prepared);
+        }
+        self.close(end);
+    }
+
+    /// The open transaction resolves a prepared one; `None` where its PREPARE was never seen.
+    pub(super) fn resolve(&mut self, xid: &[u8]) -> Option<Prepared> {
+        let prepared = self.prepared.remove(xid)?;
+        if let Some(open) = self.open.back_mut() {
+            open.resolves = Some(prepared.seq);
+        }
+        Some(prepared)
+    }
+
+    /// The stream stands here, between transactions.
+    pub(super) fn idle(&mut self, at: BinlogPosition) {
+        if self.open.is_empty() && at > self.acked.binlog {
+            self.acked.binlog = at.clone();
+        }
+        if at > self.delivered.binlog {
+            self.delivered.binlog = at;
+        }
+    }
+
+    /// One more id or lookup waits for the newest transaction.
+    pub(super) fn wait(&mut self) {
+        if let Some(open) = self.open.back_mut() {
+            open.waiting += 1;
+        }
+    }
+
+    /// One more id waits for this transaction. False where it is not there any longer.
+    pub(super) fn wait_for(&mut self, seq: u64) -> bool {
+        let transaction = match seq.checked_sub(self.first) {
+            Some(at) => self.open.get_mut(at as usize),
+            None => self.holes.get_mut(&seq),
+        };
+        transaction.map(|transaction| transaction.waiting += 1).is_some()
+    }
+
+    /// One id or lookup of a transaction is acknowledged.
+    pub(super) fn release(&mut self, seq: u64) {
+        let transaction = match seq.checked_sub(self.first) {
+            Some(at) => self.open.get_mut(at as usize),
+            None => self.holes.get_mut(&seq),
+        };
+        if let Some(transaction) = transaction {
+            transaction.waiting = transaction.waiting.saturating_sub(1);
+        }
+    }
+
+    /// Moves the watermark over everything that is acknowledged. True where it moved.
+    pub(super) fn advance(&mut self) -> bool {
+        self.settle_resolved();
+        let before = self.moves;
+        while let Some(front) = self.open.front() {
+            let whole = front.end.is_some() && front.waiting == 0;
+            let passable = whole && (!front.prepared || front.begin.gtid.is_some());
+            if !passable {
+                break;
+            }
+            let Some(done) = self.open.pop_front() else { break };
+            let seq = self.first;
+            self.first += 1;
+            if done.prepared {
+                self.holes.insert(seq, done);
+            } else {
+                self.acknowledge(done);
+            }
+        }
+        self.moves != before
+    }
+
+    /// A prepared transaction is done once the one that resolves it is.
+    fn settle_resolved(&mut self) {
+        if !self.open.iter().any(|t| t.resolves.is_some()) {
+            return;
+        }
+        let done: Vec<u64> = (self.open.iter_mut())
+            .filter(|t| t.end.is_some() && t.waiting == 0)
+            .filter_map(|t| t.resolves.take())
+            .collect();
+        for seq in done {
+            if let Some(hole) = self.holes.remove(&seq) {
+                self.acknowledge(hole);
+            } else if let Some(open) =
+                seq.checked_sub(self.first).and_then(|at| self.open.get_mut(at as usize))
+            {
+                open.prepared = false;
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, done: Transaction) {
+        self.moves += 1;
+        if let (Some(gtids), Some(gtid)) = (&mut self.acked.gtids, &done.begin.gtid) {
+            gtids.insert(gtid);
+        }
+        let end = done.end.unwrap_or_default();
+        if end < self.acked.binlog {
+            return; // a hole filled late: files and schemas are past it
+        }
+        if end > done.begin.start {
+            self.last = Some(last_transaction(&done.begin));
+        }
+        self.acked.binlog = end;
+        if let Some(schemas) = done.schemas {
+            self.schemas = schemas;
+        }
+    }
+
+    /// What is not acknowledged only because it is prepared and invisible.
+    pub(super) fn invisible(&self) -> impl Iterator<Item = &crate::model::Gtid> {
+        self.holes.values().filter(|hole| hole.prepared).filter_map(|hole| hole.begin.gtid.as_ref())
+    }
+
+    fn close(&mut self, end: BinlogPosition) {
+        let Some(open) = self.open.back_mut().filter(|open| open.end.is_none()) else { return };
+        if let (Some(gtids), Some(gtid)) = (&mut self.delivered.gtids, &open.begin.gtid) {
+            gtids.insert(gtid);
+        }
+        self.delivered_last = Some(last_transaction(&open.begin));
+        if let Some(schemas) = &open.schemas {
+            self.delivered_schemas = Arc::clone(schemas);
+        }
+        self.delivered.binlog.clone_from(&end);
+        open.end = Some(end);
+    }
+}
+
+fn last_transaction(begin: &Begin) -> LastTransaction {
+    LastTransaction {
+        gtid: begin.gtid.clone(),
+        start: begin.start.clone(),
+        original_commit_timestamp: begin.commit_timestamp,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(offset: u64) -> BinlogPosition {
+        BinlogPosition { file: "binlog.000001".into(), offset }
+    }
+
+    fn begin(number: u64) -> Begin {
+        let uuid = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
+        Begin {
+            gtid: format!("{uuid}:{number}").parse().ok(),
+            start: at(number * 10),
+            commit_timestamp: number,
+        }
+    }
+
+    fn acked(t: &Transactions) -> String {
+        let text = t.acked.gtids.as_ref().unwrap().to_string();
+        text.split_once(':').map(|(_, numbers)| numbers.to_owned()).unwrap_or_default()
+    }
+
+    fn with_gtids() -> Transactions {
+        let mut t = Transactions::default();
+        let start = StreamPosition { gtids: Some(crate::model::GtidSet::default()), binlog: at(4) };
+        t.reset(start, None, Vec::new());
+        t
+    }
+
+    #[test]
+    fn the_watermark_stops_at_the_oldest_waiter() {
+        let mut t = with_gtids();
+        t.begin(begin(1));
+        let first = t.newest();
+        t.wait();
+        t.end(at(20));
+        t.begin(begin(2));
+        t.end(at(30));
+        assert!(!t.advance());
+        assert_eq!(acked(&t), "");
+        t.release(first);
+        assert!(t.advance());
+        assert_eq!((acked(&t).as_str(), t.acked.binlog.offset), ("1-2", 30));
+        assert_eq!(t.last.as_ref().unwrap().start, at(20));
+    }
+
+    #[test]
+    fn an_open_transaction_is_never_passed() {
+        let mut t = with_gtids();
+        t.begin(begin(1));
+        assert!(!t.advance());
+        t.abort();
+        t.begin(begin(1));
+        t.end(at(20));
+        t.advance();
+        assert_eq!(acked(&t), "1");
+    }
+
+    #[test]
+    fn a_prepared_transaction_is_a_hole_until_its_commit_is_done() {
+        let mut t = with_gtids();
+        t.begin(begin(1));
+        t.xa_start(b"x".to_vec());
+        assert!(t.keep_back(Rows { keys: vec![Key::int(7)], ..Rows::default() }).is_none());
+        t.end_prepared(at(20));
+        t.begin(begin(2));
+        t.end(at(30));
+        assert!(t.advance());
+        assert_eq!(acked(&t), "2");
+        t.begin(begin(3));
+        assert_eq!(t.resolve(b"x").unwrap().keys, [Key::int(7)]);
+        assert!(t.resolve(b"x").is_none());
+        let waiter = t.newest();
+        t.wait();
+        t.end(at(40));
+        assert!(!t.advance());
+        t.release(waiter);
+        assert!(t.advance());
+        assert_eq!((acked(&t).as_str(), t.acked.binlog.offset), ("1-3", 40));
+    }
+
+    #[test]
+    fn schemas_move_with_the_watermark_not_with_the_stream() {
+        let mut t = with_gtids();
+        t.begin(begin(1));
+        let waiter = t.newest();
+        t.wait();
+        t.end(at(20));
+        t.begin(begin(2));
+        let table = crate::model::TableName::new("shop", "orders");
+        t.schemas_moved(Arc::new(vec![TableColumns { table, columns: Vec::new() }]));
+        t.end(at(30));
+        t.advance();
+        assert!(t.schemas.is_empty() && t.delivered_schemas.len() == 1);
+        t.release(waiter);
+        t.advance();
+        assert_eq!(t.schemas.len(), 1);
+    }
+}

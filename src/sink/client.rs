@@ -1,0 +1,244 @@
+//! HTTP to one of several addresses: time limits, failover, and what a failure means. Knows no API of the
+//! search server.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
+};
+use reqwest::{Client, Method, Response, Url};
+
+use super::answer::failure;
+use super::error::{Result, SinkError};
+use super::{SinkOptions, setup};
+
+/// Answers beyond this are not read: nothing that we ask for has that many bytes.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// Addresses tried within one request, while nothing was sent yet.
+const MAX_TRIES: usize = 3;
+
+/// Bodies beyond this are compressed off the async threads.
+const BIG_BODY: usize = 64 << 10;
+
+/// What a request's body is.
+#[derive(Clone, Copy)]
+pub(super) enum Content {
+    Json,
+    Lines,
+}
+
+/// An answer that was read whole.
+pub(super) struct Answer {
+    pub(super) address: String,
+    pub(super) status: u16,
+    pub(super) body: Bytes,
+    retry_after: Option<Duration>,
+}
+
+pub(super) struct Http {
+    client: Client,
+    addresses: Vec<Url>,
+    /// Index of the address in use, never wrapped.
+    current: AtomicUsize,
+    gzip: bool,
+}
+
+impl Http {
+    pub(super) fn new(options: &SinkOptions) -> Result<Self> {
+        let (addresses, auth) = setup::addresses(options)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(auth) = setup::authorization(&auth)? {
+            headers.insert(AUTHORIZATION, auth);
+        }
+        let encrypted = addresses.iter().any(|a| a.scheme() == "https");
+        let builder = Client::builder()
+            .default_headers(headers)
+            .connect_timeout(options.connect_timeout)
+            .timeout(options.request_timeout)
+            // A redirected POST would become a GET; credentials would go where nobody said they should.
+            .redirect(reqwest::redirect::Policy::none())
+            .http1_only()
+            .tcp_nodelay(true)
+            .tcp_keepalive(Duration::from_secs(30))
+            .pool_max_idle_per_host(8)
+            .pool_idle_timeout(Duration::from_secs(50))
+            .gzip(options.gzip)
+            .user_agent(concat!("binlog-operator/", env!("CARGO_PKG_VERSION")));
+        let builder = setup::tls(builder, &options.tls, encrypted)?;
+        let client =
+            builder.build().map_err(|e| setup::fault("sink.elasticsearch.tls", &words(&e), "correct it"))?;
+        Ok(Self { client, addresses, current: AtomicUsize::new(0), gzip: options.gzip })
+    }
+
+    /// Sends a request whose path and query stand ready; the answer may have any status.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(Content, Bytes)>,
+    ) -> Result<Answer> {
+        let body = match body {
+            Some((content, bytes)) if self.gzip => Some((content, compressed(bytes).await?)),
+            plain => plain,
+        };
+        let mut tries = self.addresses.len().min(MAX_TRIES);
+        loop {
+            let at = self.current.load(Ordering::Relaxed);
+            let result = self.send_to(at, method.clone(), path, body.clone()).await;
+            let gateway_down = matches!(&result, Ok(answer) if matches!(answer.status, 502..=504));
+            if result.is_err() || gateway_down {
+                let next = at.wrapping_add(1);
+                self.current.compare_exchange(at, next, Ordering::Relaxed, Ordering::Relaxed).ok();
+            }
+            tries = tries.saturating_sub(1);
+            match result {
+                Err(SinkError::Unreachable { .. } | SinkError::Tls { .. }) if tries > 0 => {}
+                result => return result,
+            }
+        }
+    }
+
+    async fn send_to(
+        &self,
+        at: usize,
+        method: Method,
+        path: &str,
+        body: Option<(Content, Bytes)>,
+    ) -> Result<Answer> {
+        let base = at.checked_rem(self.addresses.len()).and_then(|i| self.addresses.get(i));
+        let Some(base) = base else { return Err(SinkError::NotPrepared) };
+        let address = base.as_str().trim_end_matches('/').to_owned();
+        let mut request = self.client.request(method, format!("{address}{path}"));
+        if let Some((content, bytes)) = body {
+            let kind = match content {
+                Content::Json => "application/json",
+                Content::Lines => "application/x-ndjson",
+            };
+            request = request.header(CONTENT_TYPE, HeaderValue::from_static(kind));
+            if self.gzip {
+                request = request.header(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            }
+            request = request.body(bytes);
+        }
+        match request.send().await {
+            Ok(response) => read(address, response).await,
+            Err(error) => Err(transport(address, &error)),
+        }
+    }
+}
+
+async fn read(address: String, mut response: Response) -> Result<Answer> {
+    let status = response.status().as_u16();
+    let seconds = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
+    let retry_after = seconds.map(Duration::from_secs);
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER => body.extend_from_slice(&chunk),
+            Ok(Some(_)) => {
+                let reason = format!("more than {MAX_ANSWER} bytes");
+                return Err(SinkError::BadAnswer { address, reason });
+            }
+            Ok(None) => return Ok(Answer { address, status, body: body.into(), retry_after }),
+            Err(error) => return Err(SinkError::Lost { address, reason: words(&error) }),
+        }
+    }
+}
+
+impl Answer {
+    /// The answer if it is 2xx, else what its status means.
+    pub(super) fn success(self) -> Result<Self> {
+        if (200..300).contains(&self.status) { Ok(self) } else { Err(self.error()) }
+    }
+
+    /// What an answer that is not 2xx means.
+    pub(super) fn error(self) -> SinkError {
+        let Self { address, status, body, retry_after } = self;
+        let error = failure(&body);
+        let reason = error.text();
+        match status {
+            401 => SinkError::Unauthenticated { address, reason },
+            403 => SinkError::Forbidden { address, reason },
+            404 if error.kind == "index_not_found_exception" => {
+                SinkError::IndexMissing { index: "of the task".into(), reason }
+            }
+            429 => SinkError::Busy { address, reason, retry_after },
+            408 | 500..=599 => SinkError::Server { address, status, reason },
+            _ => SinkError::Unexpected { address, status, reason },
+        }
+    }
+
+    /// The server's error type, for callers that know more about the request.
+    pub(super) fn error_type(&self) -> String {
+        failure(&self.body).kind
+    }
+
+    /// The server's words.
+    pub(super) fn reason(&self) -> String {
+        failure(&self.body).text()
+    }
+
+    /// Reads the body as JSON.
+    pub(super) fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_slice(&self.body).map_err(|e| self.bad(e.to_string()))
+    }
+
+    pub(super) fn bad(&self, reason: String) -> SinkError {
+        SinkError::BadAnswer { address: self.address.clone(), reason }
+    }
+}
+
+fn transport(address: String, error: &reqwest::Error) -> SinkError {
+    let reason = words(error);
+    if !error.is_connect() {
+        return SinkError::Lost { address, reason };
+    }
+    if is_tls(error) {
+        SinkError::Tls { address, reason }
+    } else {
+        SinkError::Unreachable { address, reason }
+    }
+}
+
+fn is_tls(error: &reqwest::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        let wrapped = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if inner.is::<rustls::Error>() || wrapped.is_some_and(is_tls_fault) {
+            return true;
+        }
+        source = inner.source();
+    }
+    false
+}
+
+fn is_tls_fault(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    error.is::<rustls::Error>()
+}
+
+/// The innermost words of an error, without the URL.
+fn words(error: &reqwest::Error) -> String {
+    if error.is_timeout() && !error.is_connect() {
+        return "time ran out".to_owned();
+    }
+    let mut words = Vec::new();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        words.push(inner.to_string());
+        source = inner.source();
+    }
+    words.dedup();
+    if words.is_empty() { "request failed".to_owned() } else { words.join(": ") }
+}
+
+async fn compressed(bytes: Bytes) -> Result<Bytes> {
+    if bytes.len() < BIG_BODY {
+        return Ok(setup::gzip(&bytes));
+    }
+    let work = tokio::task::spawn_blocking(move || setup::gzip(&bytes));
+    work.await.map_err(|e| SinkError::Unreachable { address: "gzip".into(), reason: e.to_string() })
+}

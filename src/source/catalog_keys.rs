@@ -1,0 +1,94 @@
+//! Indexes and foreign keys of the catalog.
+
+use std::collections::BTreeMap;
+
+use crate::model::{CatalogTable, ForeignKey, TableName};
+
+use super::Result;
+use super::catalog::{among, fold, name_at};
+use super::session::{Session, text, text_at};
+
+/// Reads every index that an equality can use; of an index with an expression, the columns before it.
+pub(super) async fn read_indexes(
+    session: &mut Session<'_>,
+    here: &str,
+    folds: bool,
+    found: &mut BTreeMap<TableName, CatalogTable>,
+) -> Result<()> {
+    let sql = format!(
+        "SELECT * FROM information_schema.STATISTICS WHERE {here} ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX"
+    );
+    // per table: the last index's name, and whether an expression has ended it
+    let mut last: BTreeMap<TableName, (String, bool)> = BTreeMap::new();
+    for row in session.rows("reading information_schema.STATISTICS", &sql).await? {
+        let get = |name: &str| text(&row, name).unwrap_or_default();
+        let name = fold(&TableName::new(get("TABLE_SCHEMA"), get("TABLE_NAME")), folds);
+        let Some(table) = found.get_mut(&name) else { continue };
+        let hidden = get("IS_VISIBLE") == "NO" || get("IGNORED") == "YES";
+        if hidden || matches!(get("INDEX_TYPE").as_str(), "FULLTEXT" | "SPATIAL" | "VECTOR") {
+            continue;
+        }
+        let index = get("INDEX_NAME");
+        let state = last.entry(name).or_default();
+        let column = text(&row, "COLUMN_NAME");
+        if state.0 != index {
+            *state = (index.clone(), false);
+            if column.is_some() {
+                table.indexes.push(Vec::new());
+            }
+        }
+        match column {
+            Some(column) if !state.1 => {
+                if index == "PRIMARY" {
+                    table.primary_key.push(column.clone());
+                }
+                if let Some(columns) = table.indexes.last_mut() {
+                    columns.push(column);
+                }
+            }
+            _ => state.1 = true,
+        }
+    }
+    Ok(())
+}
+
+/// Reads the foreign keys of these tables.
+pub(super) async fn read_foreign_keys(
+    session: &mut Session<'_>,
+    tables: &[TableName],
+    folds: bool,
+    found: &mut BTreeMap<TableName, CatalogTable>,
+) -> Result<()> {
+    let here = among(tables, "k.TABLE_SCHEMA", "k.TABLE_NAME");
+    let sql = format!(
+        "SELECT k.TABLE_SCHEMA, k.TABLE_NAME, k.REFERENCED_TABLE_SCHEMA, k.REFERENCED_TABLE_NAME, \
+                k.CONSTRAINT_NAME, k.COLUMN_NAME, k.REFERENCED_COLUMN_NAME, r.DELETE_RULE, r.UPDATE_RULE \
+           FROM information_schema.KEY_COLUMN_USAGE k \
+           JOIN information_schema.REFERENTIAL_CONSTRAINTS r ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA \
+                AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME AND r.TABLE_NAME = k.TABLE_NAME \
+          WHERE k.REFERENCED_TABLE_NAME IS NOT NULL AND {here} \
+          ORDER BY k.TABLE_SCHEMA, k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION"
+    );
+    let acts = |rule: Option<String>| rule.is_some_and(|rule| !matches!(&*rule, "NO ACTION" | "RESTRICT"));
+    let mut last: Option<(TableName, String)> = None;
+    for row in session.rows("reading foreign keys", &sql).await? {
+        let child = name_at(&row, 0, folds);
+        let Some(table) = found.get_mut(&child) else { continue };
+        let this = (child, text_at(&row, 4).unwrap_or_default());
+        if last.as_ref() != Some(&this) {
+            table.foreign_keys.push(ForeignKey {
+                columns: Vec::new(),
+                parent: name_at(&row, 2, folds),
+                parent_columns: Vec::new(),
+                acts_on_delete: acts(text_at(&row, 7)),
+                acts_on_update: acts(text_at(&row, 8)),
+            });
+            last = Some(this);
+        }
+        if let Some(key) = table.foreign_keys.last_mut() {
+            key.columns.extend(text_at(&row, 5));
+            key.parent_columns.extend(text_at(&row, 6));
+        }
+    }
+    Ok(())
+}
