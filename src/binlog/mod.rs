@@ -20,7 +20,10 @@ mod metadata;
 mod payload;
 mod query;
 mod rows;
+mod server_error;
+mod server_id;
 mod state;
+mod stream;
 mod table_map;
 mod temporal;
 
@@ -33,4 +36,6 @@ pub use gtid::GtidEvent;
 pub use header::{EventType, HEADER_LEN, Header, RawEvent};
 pub use query::{QueryEvent, QueryKind, Session, Xid};
 pub use rows::{Image, Row, RowVisitor, Rows, RowsEvent, RowsKind};
+pub use server_id::derive_server_id;
+pub use stream::{Stream, StreamOptions, StreamStart};
 pub use table_map::{ColumnDetail, TableMap};

@@ -8,10 +8,12 @@ mod crds;
 mod exit;
 mod file;
 mod http;
+mod inspect;
 mod logs;
 mod progress;
 mod run;
 mod signals;
+mod task;
 mod yaml;
 
 use std::process::ExitCode;
@@ -23,7 +25,7 @@ pub use exit::Exit;
 pub use file::{FileFinding, LoadError, TaskFile, load, read};
 pub use http::{Pages, serve};
 
-use args::{Cli, Command, FileArgs};
+use args::{Cli, Command};
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
@@ -38,17 +40,11 @@ pub fn main() -> ExitCode {
     };
     let exit = match cli.command {
         Command::Run(args) => runtime.block_on(run::run(args, bars)),
-        Command::Explain(args) | Command::Check(args) => check(&args),
+        Command::Explain(args) => runtime.block_on(inspect::explain(&args)),
+        Command::Check(args) => runtime.block_on(inspect::check(&args)),
         Command::Crds => print_crds(),
     };
     exit.into()
-}
-
-fn check(args: &FileArgs) -> Exit {
-    match file::load(&args.file) {
-        Ok(_) => run::findings(&"the file is right; this build does not ask the servers yet"),
-        Err(error) => run::findings(&error),
-    }
 }
 
 fn print_crds() -> Exit {

@@ -1,18 +1,25 @@
 //! `run`: one task from a file, without a cluster.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use indicatif::MultiProgress;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tracing::warn;
 
 use super::args::RunArgs;
 use super::exit::Exit;
 use super::file::{self, TaskFile};
 use super::http::{self, Pages};
-use super::{progress, signals};
+use super::{progress, signals, task};
+use crate::api::State;
 use crate::metrics::{Metrics, TaskMetrics};
-use crate::model::TaskStatus;
+use crate::model::{ConditionType, TaskStatus};
+use crate::pipeline::{self, Control, FileStore, WorkerError};
+
+/// How long a stop may take.
+const DRAIN: Duration = Duration::from_secs(20);
 
 /// Runs until a signal, or until caught up where that was asked for.
 pub(super) async fn run(args: RunArgs, bars: Option<MultiProgress>) -> Exit {
@@ -51,10 +58,69 @@ async fn work(
     file: TaskFile,
     status: watch::Sender<TaskStatus>,
     metrics: TaskMetrics,
-    stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<bool>,
 ) -> Exit {
-    let _ = (args, file, status, metrics, stop);
-    std::future::ready(findings(&"this build has no worker yet")).await
+    let store = match FileStore::open(&args.state_dir, args.take_over) {
+        Ok(store) => store,
+        Err(error) => {
+            findings(&error);
+            return Exit::NotOwner;
+        }
+    };
+    if file.task.spec.state != State::Running {
+        return rest(&file, &status, &mut stop).await;
+    }
+    let options = task::options(&file, args.write_log.clone(), args.until_caught_up);
+    let (control, told) = mpsc::channel(1);
+    let mut watched = status.subscribe();
+    let settled = async {
+        if args.until_caught_up {
+            // the worker owns the sender: where it is gone the worker has ended by itself
+            let _ = watched.wait_for(TaskStatus::is_settled).await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    };
+    let mut worker = std::pin::pin!(pipeline::run(options, store, told, status, metrics));
+    let ended = tokio::select! {
+        ended = &mut worker => ended,
+        _ = stop.wait_for(|stop| *stop) => finish(&control, worker).await,
+        () = settled => finish(&control, worker).await,
+    };
+    match ended {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            findings(&error);
+            if matches!(error, WorkerError::Lost(_)) { Exit::NotOwner } else { Exit::Findings }
+        }
+    }
+}
+
+/// Tells the worker to stop, and gives it time to.
+async fn finish(
+    control: &mpsc::Sender<Control>,
+    worker: std::pin::Pin<&mut impl Future<Output = Result<(), WorkerError>>>,
+) -> Result<(), WorkerError> {
+    // a full channel holds a stop already
+    let _ = control.try_send(Control::Stop);
+    match tokio::time::timeout(DRAIN, worker).await {
+        Ok(ended) => ended,
+        Err(_) => {
+            warn!("what was in flight did not end within {} s; it is done again at the next start", DRAIN.as_secs());
+            Ok(())
+        }
+    }
+}
+
+/// Paused or Stopped: nothing is connected, the state is kept.
+async fn rest(file: &TaskFile, status: &watch::Sender<TaskStatus>, stop: &mut watch::Receiver<bool>) -> Exit {
+    let state = format!("{:?}", file.task.spec.state);
+    status.send_modify(|status| {
+        status.set(ConditionType::Paused, true, state.as_str(), "spec.state says so");
+        status.set(ConditionType::Ready, false, state.as_str(), "spec.state says so");
+    });
+    let _ = stop.wait_for(|stop| *stop).await;
+    Exit::Done
 }
 
 fn metrics(file: &TaskFile) -> Result<(Arc<Metrics>, TaskMetrics), crate::metrics::MetricsError> {

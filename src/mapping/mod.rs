@@ -1,1 +1,40 @@
 //! Compiles a query once, then answers purely: which ids does this change touch?
+//!
+//! In: the SQL of `query`, entries of `mapping.tables`, the live schema ([`crate::model::Catalog`]); then the
+//! columns and row images of binlog events, and DDL statements. Out: a [`Plan`] with the SQL of every read, and
+//! for each row the main keys that it touches ([`Touched`]). What may fail is in [`MappingError`]: a query whose ids are
+//! not surely known is refused by name; an image that lacks what ids are derived from is a gap.
+//!
+//! The steps: [`parse`] finds the placeholder and refuses what needs no schema; `analysis` walks the blocks and
+//! collects equalities as edges; `paths` finds the way from each table to the main key; `compile` writes the
+//! rules; `bound` answers for rows. An extra id costs a read, a missed one is a bug: where the derivation is not
+//! sure, it refuses.
+
+mod analysis;
+mod bound;
+mod cascade;
+mod compat;
+mod compile;
+mod error;
+mod explain;
+mod functions;
+mod keys;
+mod lookup;
+mod overrides;
+mod paths;
+mod plan;
+mod query;
+mod scope;
+mod separable;
+mod syntax;
+mod text;
+mod value;
+mod walk;
+
+pub use bound::{BoundTable, Touched};
+pub use error::MappingError;
+pub use keys::KeyColumn;
+pub use lookup::Lookup;
+pub use plan::{Plan, TablePlan};
+pub use query::{LookupRule, ParsedQuery, QueryText, TableAction, TableRule, parse};
+pub use walk::WalkSelection;

@@ -1,11 +1,26 @@
 //! One task's worker: lanes, watermark, dead letters, full builds; knows nothing of Kubernetes.
 //!
 //! In: a task's options, a source, a sink and its stores. Out: documents, a checkpoint, and a status to watch.
-//! What decides is [`core`], pure; what carries out is the shell around it.
+//! What decides is [`core`], pure; what carries out is the shell around it: [`run`].
 
 pub mod core;
+mod feed;
 mod file_store;
+mod lane_task;
+mod place;
+mod prepare;
+mod request;
+mod shared;
+mod status;
 mod store;
+mod sweep_keys;
+mod translate;
+mod worker;
+mod write_log;
 
 pub use file_store::FileStore;
+pub use prepare::{Obstacle, Prepared, Report, check, plan};
+pub use request::{BuildRequest, Requested};
+pub use shared::TaskOptions;
 pub use store::{StoreError, Stored, Stores, may_replace};
+pub use worker::{Control, WorkerError, run};

@@ -194,30 +194,44 @@ impl Answer {
 
 fn transport(address: String, error: &reqwest::Error) -> SinkError {
     let reason = words(error);
-    if !error.is_connect() {
-        return SinkError::Lost { address, reason };
-    }
-    if is_tls(error) {
-        SinkError::Tls { address, reason }
-    } else {
-        SinkError::Unreachable { address, reason }
-    }
-}
-
-fn is_tls(error: &reqwest::Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        let wrapped = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if inner.is::<rustls::Error>() || wrapped.is_some_and(is_tls_fault) {
-            return true;
+    match (tls_fault(error), error.is_connect()) {
+        (Some(fault), connecting) if connecting || is_about_certificates(fault) => {
+            SinkError::Tls { address, reason }
         }
-        source = inner.source();
+        (_, true) => SinkError::Unreachable { address, reason },
+        (_, false) => SinkError::Lost { address, reason },
     }
-    false
 }
 
-fn is_tls_fault(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    error.is::<rustls::Error>()
+fn tls_fault<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(fault) = error.downcast_ref() {
+        return Some(fault);
+    }
+    // The source of an io::Error is not the error in it but that one's source.
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    match wrapped {
+        Some(inner) => tls_fault(inner),
+        None => error.source().and_then(tls_fault),
+    }
+}
+
+/// With TLS 1.3 a server refuses our certificate (or its absence) only after the handshake.
+fn is_about_certificates(fault: &rustls::Error) -> bool {
+    use rustls::AlertDescription as Alert;
+    matches!(
+        fault,
+        rustls::Error::AlertReceived(
+            Alert::CertificateRequired
+                | Alert::NoCertificate
+                | Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateRevoked
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+                | Alert::UnknownCA
+                | Alert::AccessDenied
+        )
+    )
 }
 
 /// The innermost words of an error, without the URL.

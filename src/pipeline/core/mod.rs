@@ -37,7 +37,7 @@ use self::saving::Saving;
 use self::seen::SeenSet;
 use self::transactions::Transactions;
 use self::versions::Versions;
-use crate::model::{Checkpoint, Key, StreamPosition};
+use crate::model::{BinlogPosition, Checkpoint, Key, StreamPosition};
 
 /// Bounds and habits of a worker. Times in milliseconds.
 #[derive(Clone, Debug)]
@@ -113,6 +113,8 @@ pub struct Identity {
     pub initial_full: bool,
     /// The index says that this task was in sync once.
     pub was_synced: bool,
+    /// Without GTIDs, the end of the server's binlog at the start, see [`Place::deliver_first`].
+    pub deliver_first: Option<BinlogPosition>,
 }
 
 /// Where the worker is in its life.

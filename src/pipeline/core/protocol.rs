@@ -85,6 +85,9 @@ pub struct Place {
     pub index_uuid: String,
     /// The mapped tables' columns.
     pub schemas: Vec<TableColumns>,
+    /// Builds begin only once the stream has delivered up to here: what came before may be invisible still,
+    /// and only the stream tells which rows to wait for.
+    pub deliver_first: Option<BinlogPosition>,
 }
 
 /// What a batch's read gave; `found` and `bad` are indexes into the batch's keys.

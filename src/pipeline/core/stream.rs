@@ -74,10 +74,10 @@ impl Core {
         }
     }
 
-    /// True where events may be handed in: the stream is open and there is room.
+    /// True where events may be handed in: there is a stream and there is room.
     pub fn wants_events(&self) -> bool {
         self.phase == Phase::Running
-            && self.stream == StreamState::Open
+            && self.stream != StreamState::Closed
             && self.pending() < self.config.max_pending
             && self.transactions.len() < self.config.max_transactions
             && self.seen.unconfirmed() < 1_000
@@ -160,6 +160,7 @@ impl Core {
         self.seen.reset(place.position.gtids.clone());
         self.identity.server_uuid = place.server_uuid;
         self.identity.index_uuid = place.index_uuid;
+        self.identity.deliver_first = place.deliver_first;
         self.transactions.reset(place.position, place.last_transaction, place.schemas);
         if let Some(first_version) = first_version {
             self.full_due = false;

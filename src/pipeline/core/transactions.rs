@@ -158,6 +158,9 @@ impl Transactions {
 
     /// The open transaction resolves a prepared one; `None` where its PREPARE was never seen.
     pub(super) fn resolve(&mut self, xid: &[u8]) -> Option<Prepared> {
+        if self.collecting.as_ref().is_some_and(|(collected, _)| collected == xid) {
+            return self.collecting.take().map(|(_, prepared)| prepared); // XA COMMIT ... ONE PHASE
+        }
         let prepared = self.prepared.remove(xid)?;
         if let Some(open) = self.open.back_mut() {
             open.resolves = Some(prepared.seq);

@@ -66,6 +66,10 @@ impl Core {
 
     pub(super) fn pump_builds(&mut self) {
         self.add_builds();
+        let first = self.identity.deliver_first.as_ref();
+        if first.is_some_and(|first| self.transactions.delivered.binlog < *first) {
+            return;
+        }
         let most = self.lanes.len() * self.batch_limit * 3;
         while self.pending() < most {
             match self.builds.need() {

@@ -1,0 +1,113 @@
+//! What the driver's and the server's errors mean.
+
+use std::sync::Arc;
+
+use mysql_async::{DriverError, Error, IoError};
+
+use super::cursor::Cursor;
+use super::error::BinlogError;
+use super::header::{EventType, Header};
+use super::stream::StreamStart;
+
+/// Where a stream is, for its error messages.
+pub(super) struct Place {
+    pub(super) file: Arc<str>,
+    pub(super) offset: u64,
+    server_id: u32,
+}
+
+impl Place {
+    pub(super) fn new(start: &StreamStart, server_id: u32) -> Self {
+        let (file, offset) = match start {
+            StreamStart::Gtids(_) => ("", 0),
+            StreamStart::File(at) => (&*at.file, at.offset),
+        };
+        Self { file: file.into(), offset, server_id }
+    }
+
+    /// Follows an event that was received.
+    pub(super) fn follow(&mut self, bytes: &[u8]) {
+        let mut c = Cursor::new(bytes);
+        let Ok(header) = Header::read(&mut c) else { return };
+        if header.event_type == EventType::ROTATE {
+            let _ = c.skip(8);
+            // A checksum may follow the name: names have no bytes like that, and this is for people only.
+            let name = c.rest();
+            let end = name.iter().rposition(u8::is_ascii_digit).map_or(name.len(), |i| i + 1);
+            self.file = String::from_utf8_lossy(name.get(..end).unwrap_or_default()).into();
+            self.offset = 4;
+        } else if header.next_position != 0 {
+            self.offset = u64::from(header.next_position);
+        }
+    }
+
+    pub(super) fn ended(&self, message: impl Into<String>) -> BinlogError {
+        BinlogError::Ended { file: Arc::clone(&self.file), offset: self.offset, message: message.into() }
+    }
+}
+
+/// Server errors that pass by themselves: too many connections, shutdown, packets cut, locks, kills.
+const PASSING: [u16; 19] = [
+    1040, 1053, 1077, 1079, 1152, 1153, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161, 1203, 1205, 1226, 1317,
+    3169,
+];
+
+/// ER_SOURCE_FATAL_ERROR_READING_BINLOG.
+const FATAL_READING_BINLOG: u16 = 1236;
+
+pub(super) fn from_driver(what: &'static str, error: Error, place: &Place) -> BinlogError {
+    match error {
+        Error::Server(e) if e.code == FATAL_READING_BINLOG => fatal_reading(what, e.message, place),
+        Error::Server(e) if PASSING.contains(&e.code) => place.ended(format!("{} ({})", e.message, e.code)),
+        Error::Server(e) => BinlogError::Refused { what, message: format!("{} ({})", e.message, e.code) },
+        Error::Driver(
+            e @ (DriverError::UnknownAuthPlugin { .. }
+            | DriverError::MysqlOldPasswordDisabled
+            | DriverError::NoClientSslFlagFromServer
+            | DriverError::NoKeyFound
+            | DriverError::CleartextPluginDisabled),
+        ) => BinlogError::Refused { what, message: e.to_string() },
+        Error::Io(IoError::Tls(e)) => BinlogError::Refused { what, message: e.to_string() },
+        Error::Io(IoError::Io(source)) => {
+            BinlogError::Io { what: format!("{what} at {}:{}", place.file, place.offset), source }
+        }
+        other => BinlogError::Driver { what, source: Box::new(other) },
+    }
+}
+
+/// 1236 says why only in words.
+fn fatal_reading(what: &'static str, message: String, place: &Place) -> BinlogError {
+    if message.contains("same server_uuid/server_id") {
+        return BinlogError::ServerIdTaken { server_id: place.server_id, message };
+    }
+    let refused = ["Binary log is not open", "GTID_MODE", "Misconfigured", "checksum"];
+    if refused.iter().any(|words| message.contains(words)) {
+        return BinlogError::Refused { what, message };
+    }
+    BinlogError::PositionLost { message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Class, GtidSet};
+
+    fn class(code: u16, message: &str) -> Class {
+        let place = Place::new(&StreamStart::Gtids(GtidSet::default()), 7);
+        let error = mysql_async::ServerError { code, message: message.into(), state: "HY000".into() };
+        from_driver("test", Error::Server(error), &place).class()
+    }
+
+    #[test]
+    fn server_errors_have_classes() {
+        assert_eq!(class(1236, "Could not find first log file name in binary log index file"), Class::Gap);
+        assert_eq!(
+            class(1236, "A replica with the same server_uuid/server_id as this replica has connected"),
+            Class::Retry
+        );
+        assert_eq!(class(1236, "Binary log is not open"), Class::Halt);
+        assert_eq!(class(1045, "Access denied"), Class::Halt);
+        assert_eq!(class(1227, "you need REPLICATION SLAVE"), Class::Halt);
+        assert_eq!(class(1053, "Server shutdown in progress"), Class::Retry);
+    }
+}

@@ -1,0 +1,47 @@
+//! `explain` and `check`.
+
+use super::args::FileArgs;
+use super::exit::Exit;
+use super::{file, run, task};
+use crate::pipeline::{self, Report};
+
+/// Prints the compiled plan, with the live schema.
+pub(super) async fn explain(args: &FileArgs) -> Exit {
+    let file = match file::load(&args.file) {
+        Ok(file) => file,
+        Err(error) => return run::findings(&error),
+    };
+    let report = pipeline::plan(&task::options(&file, None, true)).await;
+    if let Some(plan) = &report.plan {
+        println!("{}", plan.explain());
+    }
+    print(&report, "the query cannot be compiled")
+}
+
+/// Prints every finding of file and servers.
+pub(super) async fn check(args: &FileArgs) -> Exit {
+    let file = match file::load(&args.file) {
+        Ok(file) => file,
+        Err(error) => return run::findings(&error),
+    };
+    let report = pipeline::check(&task::options(&file, None, true)).await;
+    let exit = print(&report, "the task cannot run");
+    if exit == Exit::Done {
+        println!("{}: ready to run", file.name());
+    }
+    exit
+}
+
+fn print(report: &Report, verdict: &str) -> Exit {
+    for warning in &report.warnings {
+        println!("warning: {warning}");
+    }
+    for (_, error) in &report.errors {
+        eprintln!("error: {error}");
+    }
+    if report.errors.is_empty() {
+        return Exit::Done;
+    }
+    eprintln!("{verdict}: {} finding(s)", report.errors.len());
+    Exit::Findings
+}

@@ -1,0 +1,128 @@
+//! A file's objects as the pipeline's options.
+
+use std::path::PathBuf;
+
+use super::file::TaskFile;
+use crate::api::{self, KeyText, OnGap, Reindex, Selected, SinkCredentials, SyncTaskSpec, Volatile};
+use crate::mapping::{QueryText, TableAction, TableRule};
+use crate::model::TableName;
+use crate::pipeline::core::Config;
+use crate::pipeline::{BuildRequest, Requested, TaskOptions};
+use crate::sink::{Auth, CreateIndex, SinkOptions, Tls};
+use crate::source::{Secret, SourceOptions, TlsMode, TlsOptions};
+
+/// The options of the file's task. `impatient`: end instead of waiting for a person.
+pub(super) fn options(file: &TaskFile, write_log: Option<PathBuf>, impatient: bool) -> TaskOptions {
+    let spec = &file.task.spec;
+    let namespace = file.task.metadata.namespace.as_deref().unwrap_or("default");
+    let name = format!("{namespace}/{}", file.name());
+    let limits = &spec.limits;
+    let count = |value: i32| usize::try_from(value).unwrap_or(1).max(1);
+    let core = Config {
+        lanes: count(limits.lanes),
+        batch: count(limits.batch_actions),
+        max_pending: count(limits.max_pending),
+        max_dead_letters: count(limits.max_dead_letters),
+        save_interval: limits.checkpoint_interval.get().as_millis() as u64,
+        repair: spec.on_gap == OnGap::Repair,
+        sweep: !spec.sink.shared,
+        ..Config::default()
+    };
+    TaskOptions {
+        uid: name.clone(),
+        source: source(file),
+        server_id: spec.source.server_id.and_then(|id| u32::try_from(id).ok()),
+        query: query(spec),
+        sink: sink(file, &name),
+        initial_full: spec.initial_sync == api::InitialSync::Full,
+        core,
+        batch_bytes: count(limits.batch_bytes),
+        stall_timeout: spec.stall_timeout.get(),
+        builds: file.reindexes.iter().map(build).collect(),
+        write_log,
+        impatient,
+        name,
+    }
+}
+
+fn source(file: &TaskFile) -> SourceOptions {
+    let spec = &file.task.spec;
+    let (source, credentials) = (&spec.source, &file.credentials);
+    let mode = match source.tls_mode() {
+        api::TlsMode::Disabled => TlsMode::Disabled,
+        api::TlsMode::Preferred => TlsMode::Preferred,
+        api::TlsMode::Required => TlsMode::Required,
+        api::TlsMode::VerifyCa => TlsMode::VerifyCa,
+        api::TlsMode::VerifyIdentity => TlsMode::VerifyIdentity,
+    };
+    let password = Secret::new(credentials.password.expose());
+    let mut options = SourceOptions::new(&source.host, &credentials.username, password);
+    options.port = source.port();
+    options.database.clone_from(&source.database);
+    options.query_timeout = spec.limits.query_timeout.get();
+    options.tls = TlsOptions {
+        mode,
+        ca: credentials.source_ca.as_ref().map(|pem| pem.clone().into_bytes()),
+        ..TlsOptions::default()
+    };
+    options
+}
+
+fn query(spec: &SyncTaskSpec) -> QueryText {
+    let rules = spec.mapping.tables.iter().map(|rule| {
+        let (schema, table) = rule.table.split_once('.').unwrap_or(("", &rule.table));
+        let action = match rule.action() {
+            api::TableAction::Column(column) => TableAction::Column(vec![column.to_owned()]),
+            api::TableAction::Ignore => TableAction::Ignore,
+            api::TableAction::All => TableAction::All,
+        };
+        TableRule { table: TableName::new(schema, table), action }
+    });
+    QueryText {
+        sql: spec.query.sql.clone(),
+        key: spec.query.key_columns().into_iter().map(str::to_owned).collect(),
+        database: spec.source.database.clone(),
+        rules: rules.collect(),
+        volatile_allowed: spec.query.volatile == Volatile::Allow,
+    }
+}
+
+fn sink(file: &TaskFile, task: &str) -> SinkOptions {
+    let (spec, credentials) = (&file.task.spec, &file.credentials);
+    let elasticsearch = &spec.sink.elasticsearch;
+    let mut options = SinkOptions::new(elasticsearch.addresses.clone(), &elasticsearch.index, task);
+    options.shared = spec.sink.shared;
+    options.request_timeout = spec.limits.bulk_timeout.get();
+    options.create = match elasticsearch.create_index {
+        api::CreateIndex::IfMissing => CreateIndex::IfMissing,
+        api::CreateIndex::Never => CreateIndex::Never,
+    };
+    options.auth = match &credentials.sink {
+        None => Auth::None,
+        Some(SinkCredentials::Basic { username, password }) => {
+            Auth::Basic { username: username.clone(), password: password.expose().to_owned() }
+        }
+        Some(SinkCredentials::ApiKey(key)) => Auth::ApiKey(key.expose().to_owned()),
+        Some(SinkCredentials::Bearer(token)) => Auth::Bearer(token.expose().to_owned()),
+    };
+    options.tls = Tls {
+        ca: credentials.sink_ca.as_ref().map(|pem| pem.clone().into_bytes()),
+        insecure_skip_verify: elasticsearch.tls.as_ref().is_some_and(|tls| tls.insecure_skip_verify),
+        ..Tls::default()
+    };
+    options
+}
+
+fn build(reindex: &Reindex) -> BuildRequest {
+    let text = |key: &KeyText| key.to_string();
+    let selection = match reindex.spec.selection.selected() {
+        Selected::Full => Requested::Full,
+        Selected::Range { min, max } => Requested::Range { min: min.map(text), max: max.map(text) },
+        Selected::Where(condition) => Requested::Where(condition.to_owned()),
+        Selected::Ids(ids) => Requested::Ids(ids.iter().map(text).collect()),
+        Selected::DeadLetters => Requested::DeadLetters,
+    };
+    let name = reindex.metadata.name.clone().unwrap_or_default();
+    let page_size = usize::try_from(reindex.spec.page_size).unwrap_or(1_000);
+    BuildRequest { name, selection, page_size }
+}

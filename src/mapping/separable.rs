@@ -1,0 +1,56 @@
+//! Is the main query separable by key: does a row's content not depend on which other ids are read with it?
+
+use super::analysis::{Analysis, Main};
+use super::error::MappingError;
+use super::scope::{ColRef, same_column};
+
+/// Refuses groups and windows of the main block that can span several keys.
+pub(super) fn check(analysis: &Analysis<'_>, main: &Main<'_>, key: &[ColRef]) -> Result<(), MappingError> {
+    let batch = "or use query.batch: One once it is available";
+    if main.facts.aggregated && !main.facts.grouped {
+        return Err(MappingError::not_separable(
+            "an aggregate without GROUP BY makes one row of all ids",
+            format!("aggregate in a correlated subquery or group by the key, {batch}"),
+        ));
+    }
+    let covers = Covers { analysis, main, key };
+    if main.facts.grouped && !covers.key(&main.facts.group) {
+        return Err(MappingError::not_separable(
+            "GROUP BY does not contain the key, so a group can span several ids",
+            format!("add the key's column to GROUP BY, {batch}"),
+        ));
+    }
+    if !main.facts.windows.iter().all(|partition| covers.key(partition)) {
+        return Err(MappingError::not_separable(
+            "a window is not partitioned by the key, so it spans several ids",
+            format!("add the key's column to PARTITION BY, {batch}"),
+        ));
+    }
+    Ok(())
+}
+
+struct Covers<'a, 'c> {
+    analysis: &'a Analysis<'c>,
+    main: &'a Main<'a>,
+    key: &'a [ColRef],
+}
+
+impl Covers<'_, '_> {
+    /// Do these columns hold every key column, or the main table's primary key, which decides them?
+    fn key(&self, columns: &[(usize, String)]) -> bool {
+        let bases: Vec<ColRef> = columns
+            .iter()
+            .filter_map(|local| Analysis::base_column(&self.main.scope, local, &self.analysis.occurrences))
+            .collect();
+        if self.key.iter().all(|at| bases.contains(at)) {
+            return true;
+        }
+        let Some(first) = self.key.first() else { return false };
+        let Some(table) = self.analysis.occurrences.get(first.occurrence) else { return false };
+        let held = |name: &String| {
+            let mut own = bases.iter().filter(|at| at.occurrence == first.occurrence);
+            own.any(|at| table.column(at.column).is_some_and(|c| same_column(&c.column.name, name)))
+        };
+        !table.catalog.primary_key.is_empty() && table.catalog.primary_key.iter().all(held)
+    }
+}

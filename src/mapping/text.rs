@@ -1,0 +1,174 @@
+//! SQL text as tokens with byte offsets: where the placeholder stands, and the pieces around it.
+
+use sqlparser::ast::Ident;
+use sqlparser::dialect::MySqlDialect;
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Location, Token, Tokenizer, Whitespace};
+
+use super::error::MappingError;
+
+/// One token that is neither space nor comment.
+#[derive(Debug, Clone)]
+pub(super) struct Lexeme {
+    pub token: Token,
+    pub start: usize,
+    pub end: usize,
+}
+
+/// Text with its tokens.
+#[derive(Debug, Clone)]
+pub(super) struct Lexed {
+    pub text: String,
+    pub tokens: Vec<Lexeme>,
+    /// True where a comment was seen.
+    pub comments: bool,
+}
+
+impl Lexed {
+    /// Splits SQL of `place` into tokens. Version comments (`/*! */`) are refused: what they hold depends on
+    /// the server.
+    pub(super) fn new(place: &'static str, text: &str) -> Result<Self, MappingError> {
+        let dialect = MySqlDialect {};
+        let fail = |found: String| MappingError::Syntax { place, found };
+        let raw = Tokenizer::new(&dialect, text).tokenize_with_location().map_err(|e| fail(e.to_string()))?;
+        let lines = line_starts(text);
+        let mut lexed =
+            Self { text: text.to_owned(), tokens: Vec::with_capacity(raw.len()), comments: false };
+        for spanned in raw {
+            let start = offset(text, &lines, spanned.span.start);
+            if let Token::Whitespace(space) = &spanned.token {
+                lexed.comments |=
+                    matches!(space, Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_));
+                continue;
+            }
+            if text.get(start..).is_some_and(|rest| rest.starts_with("/*!")) {
+                return Err(fail("a version comment /*! ... */".to_owned()));
+            }
+            let end = offset(text, &lines, spanned.span.end);
+            lexed.tokens.push(Lexeme { token: spanned.token, start, end });
+        }
+        Ok(lexed)
+    }
+
+    /// Byte offset of an identifier that was parsed from this very text.
+    pub(super) fn ident_start(&self, ident: &Ident) -> usize {
+        offset(&self.text, &line_starts(&self.text), ident.span.start)
+    }
+
+    /// The text between two offsets.
+    pub(super) fn slice(&self, start: usize, end: usize) -> &str {
+        self.text.get(start..end).unwrap_or("")
+    }
+}
+
+fn line_starts(text: &str) -> Vec<usize> {
+    std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
+}
+
+fn offset(text: &str, lines: &[usize], at: Location) -> usize {
+    let line = (at.line as usize).saturating_sub(1);
+    let Some(&start) = lines.get(line) else { return text.len() };
+    let column = (at.column as usize).saturating_sub(1);
+    let rest = text.get(start..).unwrap_or("");
+    start + rest.char_indices().nth(column).map_or(rest.len(), |(byte, _)| byte)
+}
+
+/// Is this token the unquoted keyword?
+pub(super) fn is_keyword(token: &Token, keyword: Keyword) -> bool {
+    matches!(token, Token::Word(word) if word.quote_style.is_none() && word.keyword == keyword)
+}
+
+/// Where the mark of the main ids stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// Number of the first token of the mark.
+    pub token: usize,
+    /// First byte.
+    pub start: usize,
+    /// Byte after the last.
+    pub end: usize,
+}
+
+/// Every `?` and `:name` of the text. A colon within a string or a comment is no token of its own.
+pub(super) fn marks(lexed: &Lexed) -> Vec<Mark> {
+    let next = |i: usize| lexed.tokens.get(i + 1);
+    let mut found = Vec::new();
+    for (i, lexeme) in lexed.tokens.iter().enumerate() {
+        match &lexeme.token {
+            Token::Placeholder(_) => found.push(Mark { token: i, start: lexeme.start, end: lexeme.end }),
+            Token::Colon => {
+                let name = next(i).filter(|n| n.start == lexeme.end && matches!(n.token, Token::Word(_)));
+                let end = name.map_or(lexeme.end, |n| n.end);
+                found.push(Mark { token: i, start: lexeme.start, end });
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The one mark, which must stand alone in `IN ( )`.
+pub(super) fn the_mark(lexed: &Lexed) -> Result<Mark, MappingError> {
+    let all = marks(lexed);
+    let [mark] = all.as_slice() else {
+        let shown: Vec<&str> = all.iter().map(|m| lexed.slice(m.start, m.end)).collect();
+        return Err(MappingError::placeholder(match shown.len() {
+            0 => "no placeholder was found".to_owned(),
+            n => format!("{n} placeholders were found ({})", shown.join(", ")),
+        }));
+    };
+    let at = |i: Option<usize>| i.and_then(|i| lexed.tokens.get(i)).map(|l| &l.token);
+    let after = lexed.tokens.iter().position(|l| l.start >= mark.end);
+    let framed = at(mark.token.checked_sub(1)) == Some(&Token::LParen)
+        && at(mark.token.checked_sub(2)).is_some_and(|t| is_keyword(t, Keyword::IN))
+        && at(after) == Some(&Token::RParen);
+    if framed {
+        return Ok(*mark);
+    }
+    let shown = lexed.slice(mark.start, mark.end);
+    Err(MappingError::placeholder(format!("the placeholder {shown} does not stand alone in `IN ( )`")))
+}
+
+/// A name in backticks.
+pub(super) fn quoted(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark_of(sql: &str) -> Result<String, String> {
+        let lexed = Lexed::new("query.sql", sql).map_err(|e| e.to_string())?;
+        the_mark(&lexed).map(|m| lexed.slice(m.start, m.end).to_owned()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn every_form_of_the_mark() {
+        for (sql, want) in [
+            ("SELECT 1 WHERE a IN (?)", "?"),
+            ("SELECT 1 WHERE a IN (:ids)", ":ids"),
+            ("SELECT 1 WHERE a IN( :keys )", ":keys"),
+            ("SELECT 1 WHERE a in(:auto_ids)", ":auto_ids"),
+            ("SELECT DATE_FORMAT(a, '%H:%i'), \"x:y ?\" -- a :b ?\n /* :c */ WHERE ä IN (\n:ids\n)", ":ids"),
+            ("SELECT `a:b` # :x\nWHERE a IN (:ids)", ":ids"),
+            ("SELECT 'it''s :x \\' :y' WHERE a IN (:ids)", ":ids"),
+        ] {
+            assert_eq!(mark_of(sql).as_deref(), Ok(want), "{sql}");
+        }
+    }
+
+    #[test]
+    fn marks_refused() {
+        for (sql, want) in [
+            ("SELECT 1", "no placeholder"),
+            ("SELECT 1 WHERE a IN (:ids) AND b IN (:ids)", "2 placeholders were found (:ids, :ids)"),
+            ("SELECT 1 WHERE a IN (:ids, 5)", "does not stand alone"),
+            ("SELECT 1 WHERE a = :id", "does not stand alone"),
+            ("SELECT /*!80000 1 + */ 1 WHERE a IN (:ids)", "version comment"),
+        ] {
+            let error = mark_of(sql).unwrap_err();
+            assert!(error.contains(want), "{sql}: {error}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The stream's task: reads events, asks the mapping what they touch, hands ids to the core.
+//!
+//! It ends with the stream: by a lost connection, a gap, or because nobody listens any more. What it found is
+//! sent in chunks; while no chunk is taken it reads no further, down to the server's socket.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::poll_immediate;
+use tokio::sync::mpsc;
+
+use super::core::{Failure, Input};
+use super::translate::Translator;
+use crate::binlog::{BinlogError, Decoder, Stream, StreamOptions, StreamStart, derive_server_id};
+use crate::mapping::{Plan, SchemaHistory};
+use crate::model::{Class, LastTransaction, StreamPosition, TableColumns};
+use crate::source::{Source, SourceError};
+
+/// Inputs in one chunk at most; a chunk is sent as soon as the stream has nothing more at hand.
+const CHUNK: usize = 512;
+
+/// How long a server may take to show what its binlog had delivered (a semisync stall) before it is taken for
+/// one that lost transactions.
+const CATCH_UP: Duration = Duration::from_secs(60);
+
+/// Where and how to stream.
+pub(super) struct Feed {
+    pub(super) source: Source,
+    pub(super) plan: Arc<Plan>,
+    pub(super) from: StreamPosition,
+    pub(super) verify: Option<LastTransaction>,
+    pub(super) schemas: Arc<Vec<TableColumns>>,
+    pub(super) server_id: Option<u32>,
+    pub(super) server_id_seed: String,
+    pub(super) heartbeat: Duration,
+    pub(super) attempt: u32,
+    pub(super) bytes: Arc<std::sync::atomic::AtomicU64>,
+    pub(super) rows: Arc<RowCounts>,
+}
+
+/// Counters of the stream, for the metrics.
+#[derive(Debug, Default)]
+pub(super) struct RowCounts {
+    pub(super) rows: std::sync::atomic::AtomicU64,
+    pub(super) pruned: std::sync::atomic::AtomicU64,
+    pub(super) ignored: std::sync::atomic::AtomicU64,
+}
+
+/// Why a feed ended.
+enum End {
+    Input(Input),
+    NobodyListens,
+}
+
+impl From<BinlogError> for End {
+    fn from(error: BinlogError) -> Self {
+        Self::Input(match error.class() {
+            Class::Gap => Input::Gap(error.to_string()),
+            class => Input::StreamLost(Failure { class, message: error.to_string() }),
+        })
+    }
+}
+
+impl From<SourceError> for End {
+    fn from(error: SourceError) -> Self {
+        Self::Input(Input::StreamLost(Failure { class: error.class(), message: error.to_string() }))
+    }
+}
+
+impl Feed {
+    /// Streams until it cannot.
+    pub(super) async fn run(self, inputs: mpsc::Sender<Vec<Input>>) {
+        let End::Input(last) = self.stream(&inputs).await else { return };
+        // nobody listening is as good an end
+        let _ = inputs.send(vec![last]).await;
+    }
+
+    async fn stream(&self, inputs: &mpsc::Sender<Vec<Input>>) -> End {
+        match self.try_stream(inputs).await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    async fn try_stream(&self, inputs: &mpsc::Sender<Vec<Input>>) -> Result<std::convert::Infallible, End> {
+        let verify = self.verifiable().await?;
+        let start = self.start(verify.as_ref());
+        let options = StreamOptions { heartbeat: self.heartbeat, ..StreamOptions::new(self.server_id()) };
+        let mut stream = Stream::open(self.source.stream_opts().await?, &start, options).await?;
+        let history = SchemaHistory::new(self.schemas.iter().map(|t| (t.table.clone(), t.columns.clone())));
+        let mut decoder = Decoder::new();
+        decoder.set_file(&self.from.binlog.file);
+        let mut translator = Translator::new(&self.plan, history, &self.from, verify, &self.rows);
+        let mut chunk = Vec::new();
+        if translator.verified() {
+            chunk.push(Input::StreamOpened);
+        }
+        loop {
+            let raw = {
+                let mut next = std::pin::pin!(stream.next_raw());
+                let at_hand = if chunk.len() < CHUNK { poll_immediate(&mut next).await } else { None };
+                match at_hand {
+                    Some(raw) => raw?,
+                    None => {
+                        if !chunk.is_empty() {
+                            let full = std::mem::take(&mut chunk);
+                            inputs.send(full).await.map_err(|_| End::NobodyListens)?;
+                        }
+                        next.await?
+                    }
+                }
+            };
+            let size = raw.bytes.len() as u64;
+            self.bytes.fetch_add(size, std::sync::atomic::Ordering::Relaxed);
+            decoder.push(raw);
+            while let Some(event) = decoder.next()? {
+                if let Err(gap) = translator.take(&event, &mut chunk) {
+                    let _ = inputs.send(std::mem::take(&mut chunk)).await;
+                    return Err(End::Input(Input::Gap(gap)));
+                }
+                if chunk.len() >= CHUNK * 4 {
+                    let full = std::mem::take(&mut chunk);
+                    inputs.send(full).await.map_err(|_| End::NobodyListens)?;
+                }
+            }
+            self.rows.ignored.store(decoder.ignored(), std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    fn server_id(&self) -> u32 {
+        self.server_id.unwrap_or_else(|| derive_server_id(&self.server_id_seed, self.attempt))
+    }
+
+    /// The transaction to check the server by, where it still has it; a gap where the server lacks what we
+    /// have seen.
+    async fn verifiable(&self) -> Result<Option<LastTransaction>, End> {
+        let Some(ours) = &self.from.gtids else { return Ok(self.verify.clone()) };
+        let deadline = tokio::time::Instant::now() + CATCH_UP;
+        loop {
+            let executed = self.source.executed().await?.gtids.unwrap_or_default();
+            if ours.is_subset_of(&executed) {
+                break;
+            }
+            if tokio::time::Instant::now() >= deadline {
+                let lacking = ours.minus(&executed);
+                let cause = format!("the server lacks transactions {lacking} that were synced: it was restored to an older state, or lost them");
+                return Err(End::Input(Input::Gap(cause)));
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        let purged = self.source.purged().await?.unwrap_or_default();
+        let there = |last: &LastTransaction| last.gtid.as_ref().is_some_and(|gtid| !purged.contains(gtid));
+        Ok(self.verify.clone().filter(there))
+    }
+
+    fn start(&self, verify: Option<&LastTransaction>) -> StreamStart {
+        match &self.from.gtids {
+            Some(gtids) => {
+                let mut gtids = gtids.clone();
+                if let Some(gtid) = verify.and_then(|last| last.gtid.as_ref()) {
+                    gtids.remove(gtid);
+                }
+                StreamStart::Gtids(gtids)
+            }
+            None => StreamStart::File(verify.map_or_else(|| self.from.binlog.clone(), |last| last.start.clone())),
+        }
+    }
+}
+
+/// Names the tables of a checkpoint's schemas.
+pub(super) fn by_table(schemas: &[TableColumns]) -> HashMap<&crate::model::TableName, &TableColumns> {
+    schemas.iter().map(|table| (&table.table, table)).collect()
+}

@@ -1,0 +1,119 @@
+//! Where source and index are now, for a start or a new start; and the work that is asked for one by one.
+
+use std::sync::Arc;
+
+use super::core::{Command, Failure, Input, Outcome, Page, Place};
+use super::prepare::columns_of;
+use super::shared::{Shared, sink_failure, source_failure, visibility};
+use super::sweep_keys::key_of;
+use crate::mapping::{WalkSelection, parse};
+use crate::model::{Class, Key, KeyPart};
+use crate::sink::SweepCursor;
+
+/// Documents looked at in one page of a sweep.
+const SWEEP_PAGE: usize = 5_000;
+
+/// Makes sure of the index, takes the source's position and the schemas at it.
+pub(super) async fn take_place(shared: &Shared) -> Outcome<Box<Place>> {
+    let index = shared.sink.prepare().await.map_err(|error| sink_failure(&error))?;
+    let parsed = parse(&shared.options.query).map_err(|error| mapping_failure(&error))?;
+    let tables = parsed.tables();
+    let failed = |error| source_failure(&error);
+    let server = shared.source.server().await.map_err(failed)?;
+    let mut catalog = shared.source.catalog(&tables).await.map_err(failed)?;
+    let start = loop {
+        // the schemas are those at the position where nothing moved them around it
+        let start = shared.source.start_position().await.map_err(failed)?;
+        let after = shared.source.catalog(&tables).await.map_err(failed)?;
+        if after == catalog {
+            break start;
+        }
+        catalog = after;
+    };
+    let plan = parsed.compile(&catalog).map_err(|error| mapping_failure(&error))?;
+    shared.set_plan(plan);
+    Ok(Box::new(Place {
+        position: start.position,
+        last_transaction: None,
+        server_uuid: server.server_uuid,
+        index_uuid: index.uuid,
+        schemas: columns_of(&catalog),
+        deliver_first: start.wait_until,
+    }))
+}
+
+fn mapping_failure(error: &crate::mapping::MappingError) -> Failure {
+    Failure { class: Class::Config, message: format!("spec.query: {error}") }
+}
+
+/// Carries out a lookup or a walk and tells the core.
+pub(super) async fn fetch(shared: Arc<Shared>, command: Command) {
+    match command {
+        Command::Lookup { lookup, rule, keys, after, limit, seen } => {
+            let plan = shared.plan();
+            let page = match plan.lookups().get(rule) {
+                Some(rule) => {
+                    let sql = rule.sql(keys.len(), after.is_some(), limit);
+                    page(&shared, &sql, &rule.params(&keys, after.as_ref()), limit, &seen).await
+                }
+                None => Err(Failure { class: Class::Gap, message: format!("the plan has no lookup {rule}") }),
+            };
+            shared.tell(Input::LookupDone { lookup, page });
+        }
+        Command::Walk { build, run, after, limit, seen } => {
+            let page = walk(&shared, &build, after.as_ref(), limit, &seen).await;
+            shared.tell(Input::Walked { build, run, page });
+        }
+        _ => {}
+    }
+}
+
+async fn walk(
+    shared: &Shared,
+    build: &str,
+    after: Option<&Key>,
+    limit: usize,
+    seen: &super::core::Seen,
+) -> Outcome<Page> {
+    let requested = shared.builds.iter().find(|runnable| runnable.spec.name == build);
+    let selection = requested.map_or(&WalkSelection::All, |runnable| &runnable.walk);
+    let plan = shared.plan();
+    let sql = plan.walk_sql(selection, after.is_some(), limit).map_err(|error| mapping_failure(&error))?;
+    page(shared, &sql, &plan.walk_params(selection, after), limit, seen).await
+}
+
+async fn page(
+    shared: &Shared,
+    sql: &str,
+    params: &[KeyPart],
+    limit: usize,
+    seen: &super::core::Seen,
+) -> Outcome<Page> {
+    let failed = |error| source_failure(&error);
+    let mut reader = shared.borrow_reader().await.map_err(failed)?;
+    let keys = reader.keys(sql, params, &visibility(seen)).await.map_err(failed)?;
+    shared.give_back(reader);
+    let more = keys.len() >= limit;
+    Ok(Page { keys, more })
+}
+
+/// The next page of a sweep: gives the cursor back for the one after.
+pub(super) async fn sweep(
+    shared: Arc<Shared>,
+    build: String,
+    run: u64,
+    below: u64,
+    cursor: Option<SweepCursor>,
+) -> Option<SweepCursor> {
+    let (cursor, page) = match shared.sink.sweep(below, cursor, SWEEP_PAGE).await {
+        Ok(page) => {
+            let plan = shared.plan();
+            let keys = page.stale.iter().map(|stale| key_of(plan.key_columns(), &stale.id)).collect();
+            let more = page.cursor.is_some();
+            (page.cursor, Ok(Page { keys, more }))
+        }
+        Err(error) => (None, Err(sink_failure(&error))),
+    };
+    shared.tell(Input::Walked { build, run, page });
+    cursor
+}

@@ -1,0 +1,208 @@
+//! Before the first step: servers asked, query compiled, index made ready.
+
+use std::time::Duration;
+
+use super::shared::TaskOptions;
+use crate::mapping::{MappingError, ParsedQuery, Plan, parse};
+use crate::model::{Catalog, Class, TableColumns};
+use crate::sink::{IndexState, Sink};
+use crate::source::{ServerInfo, Source, SourceError};
+
+/// What stands in the way of a task: one line each, with the field, what was found and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .findings.join("\n"))]
+pub struct Obstacle {
+    /// Whether it passes by itself.
+    pub class: Class,
+    /// One line for each finding.
+    pub findings: Vec<String>,
+}
+
+impl Obstacle {
+    pub(super) fn new(class: Class, finding: impl std::fmt::Display) -> Self {
+        Self { class, findings: vec![finding.to_string()] }
+    }
+}
+
+impl From<MappingError> for Obstacle {
+    fn from(error: MappingError) -> Self {
+        Self::new(error.class(), format!("spec.query: {error}"))
+    }
+}
+
+impl From<SourceError> for Obstacle {
+    fn from(error: SourceError) -> Self {
+        Self::new(error.class(), format!("spec.source: {error}"))
+    }
+}
+
+impl From<crate::sink::SinkError> for Obstacle {
+    fn from(error: crate::sink::SinkError) -> Self {
+        Self::new(error.class(), format!("spec.sink.elasticsearch: {error}"))
+    }
+}
+
+/// Everything that the servers said.
+pub struct Prepared {
+    /// The server.
+    pub server: ServerInfo,
+    /// The compiled query.
+    pub plan: Plan,
+    /// The index.
+    pub index: IndexState,
+    /// The builds that were asked for.
+    pub(super) builds: Vec<super::request::Runnable>,
+    /// Without GTIDs, the end of the server's binlog.
+    pub binlog_end: Option<crate::model::BinlogPosition>,
+    /// What should be changed some day: one line each.
+    pub warnings: Vec<String>,
+}
+
+/// The result of a preflight: what is wrong, what is only not good, and the plan where it could be made.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// In the way.
+    pub errors: Vec<(Class, String)>,
+    /// Not good.
+    pub warnings: Vec<String>,
+    /// The compiled plan.
+    pub plan: Option<Plan>,
+    pub(super) server: Option<ServerInfo>,
+    pub(super) builds: Vec<super::request::Runnable>,
+}
+
+/// Asks both servers whether the task can run; changes nothing.
+pub async fn check(options: &TaskOptions) -> Report {
+    let mut report = Report::default();
+    let parsed = match parse(&options.query) {
+        Ok(parsed) => Some(parsed),
+        Err(error) => {
+            report.errors.push((error.class(), format!("spec.query: {error}")));
+            None
+        }
+    };
+    match Source::new(options.source.clone()) {
+        Ok(source) => check_source(options, &source, parsed.as_ref(), &mut report).await,
+        Err(error) => report.errors.push((error.class(), format!("spec.source: {error}"))),
+    }
+    match Sink::new(options.sink.clone()) {
+        Ok(sink) => check_sink(&sink, &mut report).await,
+        Err(error) => report.errors.push((error.class(), format!("spec.sink.elasticsearch: {error}"))),
+    }
+    report
+}
+
+/// Compiles the query with the live schema; asks nothing else.
+pub async fn plan(options: &TaskOptions) -> Report {
+    let mut report = Report::default();
+    if let Err(obstacle) = compile(options, &mut report).await {
+        report.errors.extend(obstacle.findings.into_iter().map(|finding| (obstacle.class, finding)));
+    }
+    report
+}
+
+async fn compile(options: &TaskOptions, report: &mut Report) -> Result<(), Obstacle> {
+    let parsed = parse(&options.query)?;
+    let source = Source::new(options.source.clone())?;
+    let server = source.server().await?;
+    check_plan(options, &source, &parsed, &server, report).await;
+    Ok(())
+}
+
+async fn check_source(options: &TaskOptions, source: &Source, parsed: Option<&ParsedQuery>, report: &mut Report) {
+    let tables = parsed.map(ParsedQuery::tables).unwrap_or_default();
+    let server = match source.server().await {
+        Ok(server) => server,
+        Err(error) => return report.errors.push((error.class(), format!("spec.source: {error}"))),
+    };
+    match source.preflight(&tables).await {
+        Ok(findings) => {
+            for finding in findings {
+                let line = format!("spec.source: {}: {}; {}", finding.subject, finding.found, finding.remedy);
+                match finding.severity {
+                    crate::source::Severity::Error => report.errors.push((Class::Config, line)),
+                    crate::source::Severity::Warning => report.warnings.push(line),
+                }
+            }
+        }
+        Err(error) => report.errors.push((error.class(), format!("spec.source: {error}"))),
+    }
+    if let Some(parsed) = parsed {
+        check_plan(options, source, parsed, &server, report).await;
+    }
+    report.server = Some(server);
+}
+
+async fn check_plan(options: &TaskOptions, source: &Source, parsed: &ParsedQuery, server: &ServerInfo, report: &mut Report) {
+    let catalog = match source.catalog(&parsed.tables()).await {
+        Ok(catalog) => catalog,
+        Err(error) => return report.errors.push((error.class(), format!("spec.source: {error}"))),
+    };
+    match parsed.compile(&catalog) {
+        Ok(plan) => {
+            report.warnings.extend(plan.warnings().iter().map(|warning| format!("spec.query: {warning}")));
+            if !server.gtid {
+                let bare = catalog.tables.iter().filter(|(_, table)| table.primary_key.is_empty());
+                report.errors.extend(bare.map(|(name, _)| {
+                    let remedy = "give it one, or switch gtid_mode on: without GTIDs a commit is waited for by the lock on a row's primary key";
+                    (Class::Config, format!("spec.query: table {name} has no primary key; {remedy}"))
+                }));
+            }
+            for request in &options.builds {
+                match request.compile(&plan) {
+                    Ok(runnable) => report.builds.push(runnable),
+                    Err(words) => report.errors.push((Class::Config, words)),
+                }
+            }
+            report.plan = Some(plan);
+        }
+        Err(error) => report.errors.push((error.class(), format!("spec.query: {error}"))),
+    }
+}
+
+async fn check_sink(sink: &Sink, report: &mut Report) {
+    for finding in sink.preflight().await {
+        let line = format!("spec.{finding}");
+        match finding.severity {
+            crate::sink::Severity::Error => report.errors.push((finding.class, line)),
+            crate::sink::Severity::Warning => report.warnings.push(line),
+            crate::sink::Severity::Info => {}
+        }
+    }
+}
+
+/// The preflight, and then the index made ready.
+pub(super) async fn prepare(options: &TaskOptions, sink: &Sink) -> Result<Prepared, Obstacle> {
+    let report = check(options).await;
+    if !report.errors.is_empty() {
+        let all_pass = report.errors.iter().all(|(class, _)| *class == Class::Retry);
+        let worst = report.errors.iter().map(|(class, _)| *class).find(|class| *class != Class::Retry);
+        let class = if all_pass { Class::Retry } else { worst.unwrap_or(Class::Halt) };
+        return Err(Obstacle { class, findings: report.errors.into_iter().map(|(_, line)| line).collect() });
+    }
+    let (Some(server), Some(plan)) = (report.server, report.plan) else {
+        return Err(Obstacle::new(Class::Retry, "the servers did not answer everything"));
+    };
+    let binlog_end = if server.gtid {
+        None
+    } else {
+        Some(Source::new(options.source.clone())?.executed().await?.binlog)
+    };
+    let index = sink.prepare().await?;
+    let warnings = report.warnings;
+    Ok(Prepared { server, plan, index, builds: report.builds, binlog_end, warnings })
+}
+
+pub(super) fn columns_of(catalog: &Catalog) -> Vec<TableColumns> {
+    let tables = catalog.tables.iter();
+    let columns = |table: &crate::model::CatalogTable| table.columns.iter().map(|c| c.column.clone()).collect();
+    tables.map(|(name, table)| TableColumns { table: name.clone(), columns: columns(table) }).collect()
+}
+
+/// Pauses between two tries of a start: soon for what passes, 10 s to 5 min for what needs a person.
+pub(super) fn pause(class: Class, tries: u32) -> Duration {
+    let (base, top) = if class == Class::Retry { (250, 5_000) } else { (10_000, 300_000) };
+    let ceiling = (base << tries.min(12)).min(top);
+    let jitter = if class == Class::Retry { rand::random_range(ceiling / 2..=ceiling) } else { ceiling };
+    Duration::from_millis(jitter)
+}

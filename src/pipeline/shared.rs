@@ -1,0 +1,155 @@
+//! What all tasks of a worker share.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::mpsc;
+
+use super::core::{Failure, Input, Now, Seen};
+use super::request::{BuildRequest, Runnable};
+use super::write_log::WriteLog;
+use crate::mapping::{Plan, QueryText};
+use crate::metrics::TaskMetrics;
+use crate::sink::{Sink, SinkError, SinkOptions};
+use crate::source::{LockTarget, Reader, Source, SourceError, SourceOptions, Visibility};
+
+/// A task as the pipeline needs it.
+#[derive(Debug, Clone)]
+pub struct TaskOptions {
+    /// The task's name for people and metrics, `namespace/name`.
+    pub name: String,
+    /// Whose state it is: in a cluster the object's UID.
+    pub uid: String,
+    /// The MySQL server.
+    pub source: SourceOptions,
+    /// The replica's server id; derived from the task where absent.
+    pub server_id: Option<u32>,
+    /// The query and its overrides.
+    pub query: QueryText,
+    /// The index.
+    pub sink: SinkOptions,
+    /// Build everything where there is no state.
+    pub initial_full: bool,
+    /// Bounds and habits; `late_answer`, `ordered_commits`, `seed` are set from what the servers say.
+    pub core: super::core::Config,
+    /// Bytes of one bulk request at most. Default 5 MiB.
+    pub batch_bytes: usize,
+    /// Not ready after so long without progress. Default 5 min.
+    pub stall_timeout: Duration,
+    /// Builds to run, in order.
+    pub builds: Vec<BuildRequest>,
+    /// Where every action is written down, for audits.
+    pub write_log: Option<PathBuf>,
+    /// End with an error instead of waiting where something needs a person.
+    pub impatient: bool,
+}
+
+/// A monotonic clock and the wall clock. `Instant` goes on while the process is stopped.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock(Instant);
+
+impl Clock {
+    pub(super) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(super) fn now(self) -> Now {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now { millis: self.millis(), unix_micros: unix.as_micros() as u64 }
+    }
+
+    pub(super) fn millis(self) -> u64 {
+        self.0.elapsed().as_millis() as u64
+    }
+
+    pub(super) fn at(self, millis: u64) -> Instant {
+        self.0 + Duration::from_millis(millis)
+    }
+}
+
+/// Connections, plan and channels of one worker.
+pub(super) struct Shared {
+    pub(super) options: TaskOptions,
+    pub(super) source: Source,
+    pub(super) sink: Sink,
+    pub(super) builds: Vec<Runnable>,
+    plan: RwLock<Arc<Plan>>,
+    pub(super) clock: Clock,
+    pub(super) done: mpsc::UnboundedSender<Input>,
+    pub(super) write_log: Option<WriteLog>,
+    pub(super) metrics: TaskMetrics,
+    /// No action older than this is sent, ms.
+    pub(super) max_age: u64,
+    idle_readers: Mutex<Vec<Reader>>,
+}
+
+impl Shared {
+    #[allow(clippy::too_many_arguments)] // made in one place
+    pub(super) fn new(
+        options: TaskOptions,
+        source: Source,
+        sink: Sink,
+        plan: Plan,
+        builds: Vec<Runnable>,
+        clock: Clock,
+        done: mpsc::UnboundedSender<Input>,
+        metrics: TaskMetrics,
+        max_age: u64,
+    ) -> Result<Self, std::io::Error> {
+        let write_log = options.write_log.as_deref().map(WriteLog::open).transpose()?;
+        let plan = RwLock::new(Arc::new(plan));
+        let idle_readers = Mutex::default();
+        Ok(Self { options, source, sink, builds, plan, clock, done, write_log, metrics, max_age, idle_readers })
+    }
+
+    pub(super) fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.plan.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn set_plan(&self, plan: Plan) {
+        *self.plan.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plan);
+    }
+
+    /// Tells the core. Where it has ended, nobody needs to know any longer.
+    pub(super) fn tell(&self, input: Input) {
+        let _ = self.done.send(input);
+    }
+
+    /// A connection for a lookup or a walk, to be given back when it did well.
+    pub(super) async fn borrow_reader(&self) -> Result<Reader, SourceError> {
+        let idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(reader) => Ok(reader),
+            None => self.source.reader().await,
+        }
+    }
+
+    pub(super) fn give_back(&self, reader: Reader) {
+        self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+    }
+}
+
+pub(super) fn source_failure(error: &SourceError) -> Failure {
+    Failure { class: error.class(), message: error.to_string() }
+}
+
+pub(super) fn sink_failure(error: &SinkError) -> Failure {
+    Failure { class: error.class(), message: error.to_string() }
+}
+
+pub(super) fn visibility(seen: &Seen) -> Visibility {
+    match seen {
+        Seen::Nothing => Visibility::Nothing,
+        Seen::Gtids(gtids) => Visibility::Gtids(Arc::clone(gtids)),
+        Seen::Locks(locks) => {
+            let quoted = |name: &String| format!("`{}`", name.replace('`', "``"));
+            let target = |lock: &super::core::RowLock| LockTarget {
+                table: lock.table.quoted(),
+                columns: lock.columns.iter().map(quoted).collect::<Vec<_>>().join(", "),
+                key: lock.key.clone(),
+            };
+            Visibility::Locks(locks.iter().map(target).collect())
+        }
+    }
+}

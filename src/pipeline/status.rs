@@ -1,0 +1,181 @@
+//! The core's view as conditions, numbers and metrics.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::core::{Counts, View};
+use super::feed::RowCounts;
+use crate::metrics::TaskMetrics;
+use crate::model::{BuildPhase, BuildProgress, ConditionType, TaskStatus};
+
+/// Rates are over this long.
+const WINDOW: Duration = Duration::from_secs(5);
+
+/// Makes a task's status of the core's views, one after the other.
+pub(super) struct Reporter {
+    stall_timeout: u64,
+    counts: Counts,
+    rates: HashMap<String, Rate>,
+    rows: (u64, u64, u64),
+}
+
+#[derive(Clone, Copy)]
+struct Rate {
+    since: Instant,
+    from: u64,
+    per_second: f64,
+}
+
+impl Reporter {
+    pub(super) fn new(stall_timeout: Duration) -> Self {
+        let stall_timeout = stall_timeout.as_millis() as u64;
+        Self { stall_timeout, counts: Counts::default(), rates: HashMap::new(), rows: (0, 0, 0) }
+    }
+
+    /// The status now.
+    pub(super) fn status(&mut self, view: &View, now: u64) -> TaskStatus {
+        let mut status = TaskStatus {
+            lag_seconds: lag(view),
+            pending_ids: view.pending as u64,
+            dead_letters: view.dead_letters as u64,
+            documents_written: view.counts.written,
+            documents_deleted: view.counts.deleted,
+            position: Some(view.position.clone()),
+            ..TaskStatus::default()
+        };
+        for built in &view.builds {
+            let rate = self.rate(&built.name, built.build.keys_done);
+            status.builds.insert(
+                built.name.clone(),
+                BuildProgress {
+                    cause: built.build.cause.clone(),
+                    phase: built.build.phase,
+                    keys_done: built.build.keys_done,
+                    keys_estimate: built.build.keys_estimate,
+                    rate,
+                    failed: String::new(),
+                },
+            );
+        }
+        conditions(view, &mut status, now.saturating_sub(view.progressed) > self.stall_timeout);
+        status
+    }
+
+    fn rate(&mut self, build: &str, done: u64) -> f64 {
+        let fresh = Rate { since: Instant::now(), from: done, per_second: 0.0 };
+        let rate = self.rates.entry(build.to_owned()).or_insert(fresh);
+        let elapsed = rate.since.elapsed();
+        if elapsed >= WINDOW {
+            let per_second = done.saturating_sub(rate.from) as f64 / elapsed.as_secs_f64();
+            *rate = Rate { per_second, ..fresh };
+        } else if rate.per_second == 0.0 && elapsed.as_millis() > 200 {
+            return done.saturating_sub(rate.from) as f64 / elapsed.as_secs_f64();
+        }
+        rate.per_second
+    }
+
+    /// Moves the metrics to the view's numbers.
+    pub(super) fn metrics(&mut self, view: &View, status: &TaskStatus, rows: &RowCounts, metrics: &TaskMetrics) {
+        let load = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+        let (old, new) = (std::mem::replace(&mut self.counts, view.counts), view.counts);
+        metrics.lag_seconds.set(status.lag_seconds);
+        metrics.pending_ids.set(status.pending_ids);
+        metrics.in_flight_batches.set(view.in_flight as u64);
+        metrics.dead_letters.set(status.dead_letters);
+        metrics.epoch.set(view.epoch);
+        metrics.documents_written.add(new.written - old.written);
+        metrics.documents_deleted.add(new.deleted - old.deleted);
+        metrics.superseded.add(new.superseded - old.superseded);
+        metrics.dead_lettered.add(new.rejected - old.rejected);
+        metrics.transactions.add(new.transactions - old.transactions);
+        metrics.lookups.add(new.lookups - old.lookups);
+        metrics.reads.add(new.reads - old.reads);
+        metrics.reconnects.add(new.reconnects - old.reconnects);
+        metrics.checkpoint_saves.add(new.saves - old.saves);
+        metrics.foreign_writer.add(new.foreign_writers - old.foreign_writers);
+        for _ in old.gaps..new.gaps {
+            metrics.gap(view.repairing.as_deref().unwrap_or("unknown"));
+        }
+        let rows = (load(&rows.rows), load(&rows.pruned), load(&rows.ignored));
+        let old = std::mem::replace(&mut self.rows, rows);
+        metrics.rows.add(rows.0.saturating_sub(old.0));
+        metrics.rows_pruned.add(rows.1.saturating_sub(old.1));
+        metrics.ignorable_events.add(rows.2.saturating_sub(old.2));
+        for (name, build) in &status.builds {
+            metrics.build(name, build.keys_done, build.keys_estimate);
+        }
+        for (condition, said) in &status.conditions {
+            metrics.condition(condition.name(), said.status == crate::model::ConditionStatus::True);
+        }
+    }
+}
+
+fn lag(view: &View) -> u64 {
+    let Some(oldest) = view.oldest_commit.filter(|oldest| *oldest > 0) else { return 0 };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
+    now.saturating_sub(oldest) / 1_000_000
+}
+
+fn conditions(view: &View, status: &mut TaskStatus, stalled: bool) {
+    use ConditionType as C;
+    let connected = view.streaming && view.source_error.is_none();
+    let source = view.stream_error.as_ref().or(view.source_error.as_ref());
+    let source = source.cloned().unwrap_or_default();
+    let reason = if connected { "Streaming" } else { "NotStreaming" };
+    status.set(C::SourceConnected, connected, reason, source.as_str());
+    let sink = view.sink_error.clone().unwrap_or_default();
+    let reason = if view.sink_error.is_none() { "Writing" } else { "NotWriting" };
+    status.set(C::SinkConnected, view.sink_error.is_none(), reason, sink.as_str());
+    let behind = format!("{} ids wait; the watermark is {}", view.pending, view.position);
+    let reason = if view.caught_up { "CaughtUp" } else { "Behind" };
+    status.set(C::CaughtUp, view.caught_up, reason, behind);
+    let letters = format!("{} documents were refused", view.dead_letters);
+    let reason = match (view.dead_letters, view.dead_letters_full) {
+        (_, true) => "StoreFull",
+        (0, _) => "None",
+        _ => "Refused",
+    };
+    status.set(C::DeadLetters, view.dead_letters > 0, reason, letters);
+    let cause = view.repairing.clone().unwrap_or_default();
+    let reason = if view.repairing.is_some() { "Building" } else { "None" };
+    status.set(C::Repairing, view.repairing.is_some(), reason, cause);
+    status.set(C::Preflight, true, "Passed", "");
+    status.set(C::Paused, false, "Running", "");
+    let reason = if view.foreign_writer { "VersionAboveOurs" } else { "None" };
+    status.set(C::ForeignWriter, view.foreign_writer, reason, "");
+    let (ready, reason, message) = readiness(view, stalled, connected);
+    status.set(C::Ready, ready, reason, message);
+}
+
+fn readiness(view: &View, stalled: bool, connected: bool) -> (bool, &'static str, String) {
+    let words = |error: &Option<String>| error.clone().unwrap_or_default();
+    if let Some(halted) = &view.halted {
+        return (false, "Halted", halted.clone());
+    }
+    if view.dead_letters_full {
+        let message = "the dead letters' store is full: heal or replay dead letters";
+        return (false, "DeadLettersFull", message.into());
+    }
+    if view.store_error.is_some() {
+        return (false, "CheckpointNotSaved", words(&view.store_error));
+    }
+    if view.sink_error.is_some() {
+        return (false, "SinkUnavailable", words(&view.sink_error));
+    }
+    if !connected {
+        let error = view.stream_error.as_ref().or(view.source_error.as_ref());
+        let starting = "the binlog stream is being opened";
+        return (false, "SourceUnavailable", error.cloned().unwrap_or_else(|| starting.into()));
+    }
+    let idle = view.caught_up && view.pending == 0;
+    if stalled && !idle {
+        return (false, "Stalled", "no progress for longer than spec.stallTimeout".into());
+    }
+    let building = view.builds.iter().any(|b| b.build.phase != BuildPhase::Complete);
+    let reason = match (building, view.caught_up) {
+        (true, _) => "Building",
+        (false, true) => "InSync",
+        (false, false) => "CatchingUp",
+    };
+    (true, reason, String::new())
+}

@@ -1,0 +1,415 @@
+//! The shell around the core: carries out its commands, tells it what came of them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use super::core::{Command, Core, Ended, FULL, Failure, Identity, Input};
+use super::feed::{Feed, RowCounts};
+use super::lane_task::{LaneCommand, LaneTask};
+use super::place;
+use super::prepare::{Obstacle, Prepared, pause, prepare};
+use super::shared::{Clock, Shared, TaskOptions};
+use super::status::Reporter;
+use super::store::{Stored, Stores};
+use crate::metrics::TaskMetrics;
+use crate::model::{BuildPhase, Class, ConditionType, TaskStatus};
+use crate::sink::{Sink, SweepCursor};
+use crate::source::Source;
+
+/// The server is asked what it has executed so often.
+const ASK_EXECUTED: Duration = Duration::from_secs(1);
+
+/// The status is told at most so often.
+const TELL_STATUS: Duration = Duration::from_millis(100);
+
+/// What a running worker can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// Finish what is in flight, save, end.
+    Stop,
+    /// The definition or a Secret changed: try again at once what waits for a person.
+    Probe,
+}
+
+/// Why a worker ended otherwise than by being stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// Something stands in the way that waiting does not remove.
+    #[error(transparent)]
+    Obstacle(#[from] Obstacle),
+    /// Another owner has the task.
+    #[error("another worker took the task over: {0}")]
+    Lost(String),
+    /// The state cannot be read.
+    #[error("{0}")]
+    Store(String),
+}
+
+/// Runs a task until it is stopped or lost. `status` is kept up to date.
+pub async fn run<S: Stores>(
+    options: TaskOptions,
+    stores: S,
+    mut control: mpsc::Receiver<Control>,
+    status: watch::Sender<TaskStatus>,
+    metrics: TaskMetrics,
+) -> Result<(), WorkerError> {
+    let sink = Sink::new(options.sink.clone()).map_err(Obstacle::from)?;
+    let Some(prepared) = start(&options, &sink, &mut control, &status).await? else { return Ok(()) };
+    let stored = stores.load().await.map_err(|error| WorkerError::Store(error.to_string()))?;
+    let mut worker = Worker::new(options, sink, prepared, stored, stores, status, metrics)?;
+    worker.work(control).await
+}
+
+/// Prepares until it works out. `None` where the worker was stopped meanwhile.
+async fn start(
+    options: &TaskOptions,
+    sink: &Sink,
+    control: &mut mpsc::Receiver<Control>,
+    status: &watch::Sender<TaskStatus>,
+) -> Result<Option<Prepared>, WorkerError> {
+    let mut tries = 0;
+    loop {
+        let obstacle = tokio::select! {
+            prepared = prepare(options, sink) => match prepared {
+                Ok(prepared) => {
+                    prepared.warnings.iter().for_each(|warning| warn!(task = options.name, "{warning}"));
+                    return Ok(Some(prepared));
+                }
+                Err(obstacle) => obstacle,
+            },
+            told = control.recv() => match told {
+                Some(Control::Probe) => continue,
+                _ => return Ok(None),
+            },
+        };
+        if options.impatient && obstacle.class != Class::Retry {
+            return Err(obstacle.into());
+        }
+        tell_obstacle(options, &obstacle, status);
+        let wait = pause(obstacle.class, tries);
+        tries += 1;
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            told = control.recv() => match told {
+                Some(Control::Probe) => {}
+                _ => return Ok(None),
+            },
+        }
+    }
+}
+
+fn tell_obstacle(options: &TaskOptions, obstacle: &Obstacle, status: &watch::Sender<TaskStatus>) {
+    let words = obstacle.to_string();
+    status.send_modify(|status| {
+        let reason = if obstacle.class == Class::Retry { "Unreachable" } else { "Refused" };
+        let news = status.set(ConditionType::Preflight, false, reason, words.as_str());
+        status.set(ConditionType::Ready, false, "Preflight", words.as_str());
+        if news {
+            warn!(task = options.name, reason, "{words}");
+        }
+    });
+}
+
+/// A stream that is being read.
+struct OpenFeed {
+    inputs: mpsc::Receiver<Vec<Input>>,
+    task: JoinHandle<()>,
+}
+
+struct Worker<S> {
+    core: Core,
+    shared: Arc<Shared>,
+    stores: Arc<S>,
+    done: mpsc::UnboundedReceiver<Input>,
+    lanes: Vec<mpsc::UnboundedSender<LaneCommand>>,
+    tasks: Vec<JoinHandle<()>>,
+    feed: Option<OpenFeed>,
+    feeds: u32,
+    bytes: Arc<AtomicU64>,
+    rows: Arc<RowCounts>,
+    sweeps: HashMap<String, oneshot::Receiver<Option<SweepCursor>>>,
+    reporter: Reporter,
+    status: watch::Sender<TaskStatus>,
+    told: tokio::time::Instant,
+    epoch: u64,
+}
+
+impl<S: Stores> Worker<S> {
+    #[allow(clippy::too_many_arguments)] // made in one place
+    fn new(
+        options: TaskOptions,
+        sink: Sink,
+        prepared: Prepared,
+        stored: Stored,
+        stores: S,
+        status: watch::Sender<TaskStatus>,
+        metrics: TaskMetrics,
+    ) -> Result<Self, WorkerError> {
+        let source = Source::new(options.source.clone()).map_err(Obstacle::from)?;
+        let (sender, done) = mpsc::unbounded_channel();
+        let clock = Clock::start();
+        let owner = format!("{}-{:016x}", options.name.replace('/', "."), rand::random::<u64>());
+        let gc_deletes = prepared.index.gc_deletes.as_millis() as u64;
+        let mut config = options.core.clone();
+        config.late_answer = gc_deletes / 2;
+        config.max_age = config.max_age.min(gc_deletes / 2).max(1_000);
+        config.ordered_commits = prepared.server.binlog_order_commits;
+        config.seed = rand::random();
+        let identity = Identity {
+            task_uid: options.uid.clone(),
+            owner: owner.clone(),
+            query_hash: prepared.plan.query_hash(),
+            index_uuid: prepared.index.uuid.clone(),
+            server_uuid: prepared.server.server_uuid.clone(),
+            initial_full: options.initial_full,
+            was_synced: prepared.index.was_synced,
+            deliver_first: prepared.binlog_end.clone(),
+        };
+        let epoch = stored.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.epoch) + 1;
+        let lanes = config.lanes;
+        let max_age = config.max_age;
+        let reporter = Reporter::new(options.stall_timeout);
+        let core = Core::new(config, identity, stored.checkpoint, stored.letters, clock.now());
+        let shared = Shared::new(
+            options, source, sink, prepared.plan, prepared.builds, clock, sender, metrics, max_age,
+        )
+            .map_err(|error| WorkerError::Store(format!("the write log cannot be opened: {error}")))?;
+        let shared = Arc::new(shared);
+        let (lanes, tasks) =
+            (0..lanes).map(|n| LaneTask::spawn(n, Arc::clone(&shared), owner.clone())).unzip();
+        Ok(Self {
+            core,
+            shared,
+            stores: Arc::new(stores),
+            done,
+            lanes,
+            tasks,
+            feed: None,
+            feeds: 0,
+            bytes: Arc::default(),
+            rows: Arc::default(),
+            sweeps: HashMap::new(),
+            reporter,
+            status,
+            told: tokio::time::Instant::now(),
+            epoch,
+        })
+    }
+
+    async fn work(&mut self, mut control: mpsc::Receiver<Control>) -> Result<(), WorkerError> {
+        self.tasks.push(tokio::spawn(ask_executed(Arc::clone(&self.shared))));
+        let builds = self.shared.builds.iter();
+        let mut inputs: Vec<Input> = builds.map(|build| Input::Build(build.spec.clone())).collect();
+        let ended = loop {
+            let commands = self.core.step(self.shared.clock.now(), inputs);
+            let mut ended = None;
+            for command in commands {
+                if let Command::End(why) = command {
+                    ended = Some(why);
+                } else {
+                    self.obey(command);
+                }
+            }
+            self.tell(ended.is_some());
+            if let Some(ended) = ended {
+                break ended;
+            }
+            inputs = self.next_inputs(&mut control).await;
+        };
+        self.close_feed();
+        self.tasks.iter().for_each(JoinHandle::abort);
+        match ended {
+            Ended::Stopped => Ok(()),
+            Ended::Lost(who) => Err(WorkerError::Lost(who)),
+        }
+    }
+
+    /// Waits for something to happen, and takes all that has.
+    async fn next_inputs(&mut self, control: &mut mpsc::Receiver<Control>) -> Vec<Input> {
+        let wake = self.core.deadline().map(|at| self.shared.clock.at(at).into());
+        let next_tell = self.told + TELL_STATUS * 10;
+        let wake = wake.map_or(next_tell, |wake: tokio::time::Instant| wake.min(next_tell));
+        let wants_events = self.core.wants_events();
+        let feed = self.feed.as_mut().filter(|_| wants_events);
+        let mut inputs = tokio::select! {
+            chunk = receive(feed) => match chunk {
+                Some(chunk) => chunk,
+                None => {
+                    self.feed = None;
+                    let message = "the stream's task ended".to_owned();
+                    vec![Input::StreamLost(Failure { class: Class::Retry, message })]
+                }
+            },
+            Some(input) = self.done.recv() => vec![input],
+            told = control.recv() => vec![match told {
+                Some(Control::Probe) => Input::Probe,
+                _ => Input::Stop,
+            }],
+            () = tokio::time::sleep_until(wake) => vec![Input::Tick],
+        };
+        while let Ok(input) = self.done.try_recv() {
+            inputs.push(input);
+        }
+        inputs
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Read { lane, keys, version, taken, seen } => {
+                self.lane(lane, LaneCommand::Read { keys, version, taken, seen });
+            }
+            Command::Write { lane, missing } => self.lane(lane, LaneCommand::Write { missing }),
+            Command::Lookup { .. } | Command::Walk { .. } => {
+                tokio::spawn(place::fetch(Arc::clone(&self.shared), command));
+            }
+            Command::Sweep { build, run, below, first } => self.sweep(build, run, below, first),
+            Command::OpenStream { from, verify, schemas } => self.open_feed(from, verify, schemas),
+            Command::CloseStream => self.close_feed(),
+            Command::TakePlace => {
+                info!(task = self.shared.options.name, "taking a position");
+                let shared = Arc::clone(&self.shared);
+                tokio::spawn(async move {
+                    let place = place::take_place(&shared).await;
+                    shared.tell(Input::PlaceTaken(place));
+                });
+            }
+            Command::BuildMoved { build, phase } => self.build_moved(&build, phase),
+            command => self.store(command),
+        }
+    }
+
+    fn lane(&self, lane: usize, command: LaneCommand) {
+        if let Some(lane) = self.lanes.get(lane) {
+            let _ = lane.send(command);
+        }
+    }
+
+    fn store(&self, command: Command) {
+        let (stores, shared, epoch) = (Arc::clone(&self.stores), Arc::clone(&self.shared), self.epoch);
+        tokio::spawn(async move {
+            match command {
+                Command::Save { expect, checkpoint } => {
+                    shared.tell(Input::Saved(stores.save(expect, &checkpoint).await));
+                }
+                Command::SaveDeadLetters { add, remove } => {
+                    for letter in &add {
+                        warn!(task = shared.options.name, id = %letter.key, reason = letter.reason, "dead letter");
+                    }
+                    let saved = stores.save_letters(epoch, &add, &remove).await;
+                    shared.tell(Input::DeadLettersSaved(saved));
+                }
+                Command::CheckEpoch { epoch } => {
+                    let held = stores.holds(epoch).await;
+                    let failure = |error: super::StoreError| Failure { class: Class::Retry, message: error.0 };
+                    shared.tell(Input::EpochChecked(held.map_err(failure)));
+                }
+                _ => {}
+            }
+        });
+    }
+
+    fn sweep(&mut self, build: String, run: u64, below: u64, first: bool) {
+        let before = self.sweeps.remove(&build).filter(|_| !first);
+        let (cursor, kept) = oneshot::channel();
+        self.sweeps.insert(build.clone(), kept);
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            let before = match before {
+                Some(before) => before.await.ok().flatten(),
+                None => None,
+            };
+            // where nobody keeps the cursor the sweep begins again
+            let _ = cursor.send(place::sweep(shared, build, run, below, before).await);
+        });
+    }
+
+    fn open_feed(
+        &mut self,
+        from: crate::model::StreamPosition,
+        verify: Option<crate::model::LastTransaction>,
+        schemas: Arc<Vec<crate::model::TableColumns>>,
+    ) {
+        self.close_feed();
+        info!(task = self.shared.options.name, position = %from, "opening the binlog stream");
+        let (sender, inputs) = mpsc::channel(4);
+        let feed = Feed {
+            source: self.shared.source.clone(),
+            plan: self.shared.plan(),
+            from,
+            verify,
+            schemas,
+            server_id: self.shared.options.server_id,
+            server_id_seed: format!("{}/{}", self.shared.options.uid, self.epoch),
+            heartbeat: Duration::from_secs(5),
+            attempt: self.feeds,
+            bytes: Arc::clone(&self.bytes),
+            rows: Arc::clone(&self.rows),
+        };
+        self.feeds += 1;
+        self.feed = Some(OpenFeed { inputs, task: tokio::spawn(feed.run(sender)) });
+    }
+
+    fn close_feed(&mut self) {
+        if let Some(feed) = self.feed.take() {
+            feed.task.abort();
+        }
+    }
+
+    fn build_moved(&self, build: &str, phase: BuildPhase) {
+        info!(task = self.shared.options.name, build, ?phase, "build");
+        if build == FULL && phase == BuildPhase::Complete {
+            let shared = Arc::clone(&self.shared);
+            tokio::spawn(async move {
+                if let Err(error) = shared.sink.mark_synced().await {
+                    warn!(task = shared.options.name, "the index could not be marked as synced: {error}");
+                }
+            });
+        }
+    }
+
+    fn tell(&mut self, at_once: bool) {
+        let now = tokio::time::Instant::now();
+        if !at_once && now - self.told < TELL_STATUS {
+            return;
+        }
+        self.told = now;
+        let view = self.core.view();
+        let status = self.reporter.status(&view, self.shared.clock.millis());
+        self.reporter.metrics(&view, &status, &self.rows, &self.shared.metrics);
+        let name = &self.shared.options.name;
+        self.status.send_modify(|old| {
+            for (condition, said) in &status.conditions {
+                let before = old.conditions.get(condition);
+                if before.is_none_or(|before| (before.status, &before.reason) != (said.status, &said.reason)) {
+                    info!(task = name, condition = condition.name(), status = %said.status, reason = said.reason, "{}", said.message);
+                }
+            }
+            *old = status;
+        });
+    }
+}
+
+async fn receive(feed: Option<&mut OpenFeed>) -> Option<Vec<Input>> {
+    match feed {
+        Some(feed) => feed.inputs.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn ask_executed(shared: Arc<Shared>) {
+    let mut interval = tokio::time::interval(ASK_EXECUTED);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        // a server that does not answer is noticed by the stream and the reads
+        if let Ok(position) = shared.source.executed().await {
+            shared.tell(Input::Executed(position));
+        }
+    }
+}
