@@ -172,3 +172,19 @@ fn files_that_are_refused() {
     let missing = load(Path::new("no/such.yaml")).unwrap_err().to_string();
     assert!(missing.starts_with("no/such.yaml: cannot be read: "), "{missing}");
 }
+
+proptest::proptest! {
+    /// Whatever is damaged in a file: findings, not a panic, and no Secret in them.
+    #[test]
+    fn damage_is_found_and_never_panics(at in 0..1_000_usize, cut in 0..40_usize, put in "\\PC{0,6}") {
+        let text = [SECRET, TASK, REINDEX].join("---\n");
+        let kept = |from: usize, to: usize| text.chars().skip(from).take(to.saturating_sub(from)).collect::<String>();
+        // The password itself stays whole, so that finding it in a message would be a leak.
+        let secret = SECRET.len();
+        let from = secret + at % (text.len() - secret);
+        let damaged = kept(0, from) + &put + &kept(from + cut, text.len());
+        if let Err(error) = read("f", &damaged) {
+            assert!(!error.findings.is_empty() && !error.to_string().contains("planted"), "{error}");
+        }
+    }
+}
