@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use regex::Regex;
 
@@ -24,8 +25,9 @@ const RANKS: [(&str, u8); 13] = [
 ];
 
 /// Outside crates that only some rooms may use.
-const CRATES: [(&str, &[&str]); 11] = [
+const CRATES: [(&str, &[&str]); 12] = [
     ("mysql_async", &["binlog", "source"]),
+    ("mysql_common", &["binlog", "source"]),
     ("sqlparser", &["mapping"]),
     ("reqwest", &["sink"]),
     ("kube", &["api", "lease", "controller"]),
@@ -43,21 +45,29 @@ const EMPTY_NAMES: [&str; 7] = ["utils", "util", "common", "helpers", "helper", 
 
 const MAX_LINES: usize = 600;
 
+static COMMENT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(^|[^:])//.*").unwrap());
+static MODULE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\bmod\s+(\w+)").unwrap());
+static ROOM: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?:^|[^\w$])(?:crate|binlog_operator)::\s*(\w+|\{)").unwrap());
+static USES: LazyLock<Vec<(Regex, &str, &[&str])>> = LazyLock::new(|| {
+    let uses =
+        |name| Regex::new(&format!(r"\b{name}::|\buse\s+{name}\b|\bextern\s+crate\s+{name}\b")).unwrap();
+    CRATES.iter().map(|(name, rooms)| (uses(name), *name, *rooms)).collect()
+});
+
 fn rank(room: &str) -> Option<u8> {
     RANKS.iter().find(|(name, _)| *name == room).map(|(_, rank)| *rank)
 }
 
 /// A file's code without its comments.
 fn code(text: &str) -> String {
-    let comment = Regex::new(r"(^|[^:])//.*").unwrap();
-    text.lines().map(|line| comment.replace(line, "$1").into_owned() + "\n").collect()
+    text.lines().map(|line| COMMENT.replace(line, "$1").into_owned() + "\n").collect()
 }
 
 /// The rooms that a file names: `crate::room`, `crate::{room, room::x}`, `binlog_operator::room`.
 fn used_rooms(code: &str) -> Vec<String> {
-    let path = Regex::new(r"(?:^|[^\w$])(?:crate|binlog_operator)::\s*(\w+|\{)").unwrap();
     let mut rooms = Vec::new();
-    for found in path.captures_iter(code) {
+    for found in ROOM.captures_iter(code) {
         let first = found.get(1).unwrap();
         if first.as_str() != "{" {
             rooms.push(first.as_str().to_owned());
@@ -94,15 +104,13 @@ fn violations(room: &str, file: &str, text: &str) -> Vec<String> {
             found.push(format!("{file}: {room} (rank {own}) uses {used} (rank {:?})", rank(&used)));
         }
     }
-    for (name, rooms) in CRATES {
-        let uses = Regex::new(&format!(r"\b{name}::|\buse\s+{name}\b|\bextern\s+crate\s+{name}\b")).unwrap();
+    for (uses, name, rooms) in USES.iter() {
         if !rooms.contains(&room) && uses.is_match(&code) {
             found.push(format!("{file}: {name} belongs into {}", rooms.join(", ")));
         }
     }
-    let module = Regex::new(r"\bmod\s+(\w+)").unwrap();
     let stem = Path::new(file).file_stem().unwrap().to_str().unwrap().to_owned();
-    let modules = module.captures_iter(&code).map(|c| c[1].to_owned());
+    let modules = MODULE.captures_iter(&code).map(|c| c[1].to_owned());
     for name in modules.chain([stem]).filter(|name| EMPTY_NAMES.contains(&name.as_str())) {
         found.push(format!("{file}: a module called {name} says nothing; name it after what it holds"));
     }

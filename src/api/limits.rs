@@ -30,7 +30,7 @@ pub struct Limits {
     #[schemars(range(min = 1, max = 100_000))]
     pub max_dead_letters: i32,
     /// How long a query may run.
-    #[serde(default = "a_minute")]
+    #[serde(default = "half_a_minute")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('1h')").message("must be between 1s and 1h"))]
     pub query_timeout: Period,
     /// How long Elasticsearch may take to answer.
@@ -44,11 +44,11 @@ pub struct Limits {
 }
 
 fn lanes() -> i32 {
-    4
+    8
 }
 
 fn batch_actions() -> i32 {
-    500
+    1_000
 }
 
 fn batch_bytes() -> i32 {
@@ -60,7 +60,11 @@ fn max_pending() -> i32 {
 }
 
 fn max_dead_letters() -> i32 {
-    1_000
+    10_000
+}
+
+fn half_a_minute() -> Period {
+    Period::seconds(30)
 }
 
 fn a_minute() -> Period {
@@ -79,7 +83,7 @@ impl Default for Limits {
             batch_bytes: batch_bytes(),
             max_pending: max_pending(),
             max_dead_letters: max_dead_letters(),
-            query_timeout: a_minute(),
+            query_timeout: half_a_minute(),
             bulk_timeout: a_minute(),
             checkpoint_interval: ten_seconds(),
         }

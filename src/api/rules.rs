@@ -28,16 +28,32 @@ impl SyncTaskSpec {
     }
 }
 
-fn tls(source: &Source) -> Option<Finding> {
-    let tls = source.tls.as_ref()?;
-    let checks = matches!(tls.mode, TlsMode::VerifyCa | TlsMode::VerifyIdentity);
-    (tls.ca_secret_ref.is_some() && !checks).then(|| {
-        Finding::new(
-            "spec.source.tls.caSecretRef",
-            format!("a CA is given, but mode {:?} checks no certificate", tls.mode),
-            "use mode VerifyCa or VerifyIdentity, or remove caSecretRef",
-        )
-    })
+fn tls(source: &Source) -> Vec<Finding> {
+    let Some(tls) = &source.tls else { return Vec::new() };
+    let (mode, field) = (tls.mode, |name: &str| format!("spec.source.tls.{name}"));
+    let mut findings = Vec::new();
+    if tls.ca_secret_ref.is_some() && !matches!(mode, TlsMode::VerifyCa | TlsMode::VerifyIdentity) {
+        let found = format!("a CA is given, but mode {mode:?} checks no certificate");
+        let remedy = "use mode VerifyCa or VerifyIdentity, or remove caSecretRef";
+        findings.push(Finding::new(field("caSecretRef"), found, remedy));
+    }
+    if tls.server_name.is_some() && mode != TlsMode::VerifyIdentity {
+        let found = format!("a name is given, but mode {mode:?} checks none");
+        findings.push(Finding::new(
+            field("serverName"),
+            found,
+            "use mode VerifyIdentity, or remove serverName",
+        ));
+    }
+    if tls.client_secret_ref.is_some() && mode == TlsMode::Disabled {
+        let remedy = "use another mode, or remove clientSecretRef";
+        findings.push(Finding::new(
+            field("clientSecretRef"),
+            "a certificate is given, but TLS is disabled",
+            remedy,
+        ));
+    }
+    findings
 }
 
 fn key(spec: &SyncTaskSpec) -> Option<Finding> {

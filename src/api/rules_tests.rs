@@ -61,7 +61,7 @@ where
 #[test]
 fn a_task_with_defaults_is_fine() {
     let task: SyncTask = check(&object("SyncTask", &task())).unwrap();
-    assert_eq!((task.spec.source.port(), task.spec.limits.lanes), (3306, 4));
+    assert_eq!((task.spec.source.port(), task.spec.limits.lanes), (3306, 8));
     assert_eq!(task.spec.stall_timeout.to_string(), "5m");
     assert!(kube::core::cel::validate_cel(&task).is_ok());
 }
@@ -72,11 +72,15 @@ fn everything_that_may_be_given_is_fine() {
     spec["query"]["keys"] = json!(["a", "b"]);
     spec["query"].as_object_mut().unwrap().remove("key");
     spec["query"]["volatile"] = json!("Allow");
-    spec["source"]["tls"] = json!({"mode": "VerifyIdentity", "caSecretRef": {"name": "ca", "key": "pem"}});
+    spec["source"]["tls"] = json!({"mode": "VerifyIdentity", "serverName": "db",
+        "caSecretRef": {"name": "ca", "key": "pem"}, "clientSecretRef": {"name": "me"}});
     spec["source"]["serverId"] = json!(4_294_967_295_i64);
     spec["sink"]["shared"] = json!(true);
     spec["sink"]["elasticsearch"]["addresses"] = json!(["https://a:9200", "https://b/es"]);
-    spec["sink"]["elasticsearch"]["tls"] = json!({"insecureSkipVerify": true});
+    spec["sink"]["elasticsearch"]["tls"] =
+        json!({"insecureSkipVerify": true, "clientSecretRef": {"name": "me"}});
+    spec["sink"]["elasticsearch"]["refresh"] = json!("wait_for");
+    spec["sink"]["elasticsearch"]["gzip"] = json!(true);
     spec["sink"]["elasticsearch"]["auth"] = json!({"apiKey": {"secretRef": {"name": "es"}}});
     spec["mapping"] = json!({"tables": [
         {"table": "shop.a", "column": "id"}, {"table": "b", "ignore": true}, {"table": "c", "all": true}]});
@@ -130,8 +134,8 @@ fn the_schema_names_field_finding_and_remedy() {
         ),
         (
             "/source/tls/mode",
-            json!("Preferred"),
-            "spec.source.tls.mode: found the text \"Preferred\"; use one of",
+            json!("preferred"),
+            "spec.source.tls.mode: found the text \"preferred\"; use one of",
         ),
         (
             "/stallTimeout",
@@ -156,9 +160,14 @@ fn the_schema_names_field_finding_and_remedy() {
             "spec.sink.elasticsearch.auth: nothing chosen; give exactly one of",
         ),
         (
-            "/sink/elasticsearch/gzip",
-            json!(true),
-            "spec.sink.elasticsearch.gzip: not supported by this version",
+            "/sink/elasticsearch/create",
+            json!({}),
+            "spec.sink.elasticsearch.create: not supported by this version",
+        ),
+        (
+            "/sink/elasticsearch/refresh",
+            json!(false),
+            "spec.sink.elasticsearch.refresh: found false, expected a text",
         ),
         (
             "/mapping/tables",
@@ -194,6 +203,16 @@ fn rules_between_fields_are_the_cel_rules() {
             "/source/tls",
             json!({"mode": "Required", "caSecretRef": {"name": "a"}}),
             "spec.source.tls.caSecretRef: a CA is given",
+        ),
+        (
+            "/source/tls",
+            json!({"serverName": "a"}),
+            "spec.source.tls.serverName: a name is given, but mode Pref",
+        ),
+        (
+            "/source/tls",
+            json!({"mode": "Disabled", "clientSecretRef": {"name": "a"}}),
+            "spec.source.tls.clientSecretRef: a certificate is given",
         ),
         (
             "/sink/elasticsearch/tls",

@@ -79,7 +79,7 @@ fn spec_schema(kind: Kind) -> Value {
 }
 
 /// Fields that later versions have. They are refused like any unknown one, with a better reason.
-const LATER: [&str; 27] = [
+const LATER: [&str; 25] = [
     "spec.query.table",
     "spec.query.children",
     "spec.query.batch",
@@ -101,8 +101,6 @@ const LATER: [&str; 27] = [
     "spec.source.reader",
     "spec.source.session",
     "spec.sink.elasticsearch.create",
-    "spec.sink.elasticsearch.refresh",
-    "spec.sink.elasticsearch.gzip",
     "spec.limits.linger",
     "spec.limits.poolSize",
     "spec.ttlSecondsAfterFinished",

@@ -94,14 +94,25 @@ impl Secrets {
 
     fn certificates(&self, field: &str, of: Option<&CaSecretRef>) -> Result<Option<String>, Finding> {
         let Some(of) = of else { return Ok(None) };
-        let pem = self.value(field, &of.name, &of.key)?;
-        if pem.expose().contains("-----BEGIN CERTIFICATE-----") {
-            return Ok(Some(pem.expose().to_owned()));
+        self.pem(field, &of.name, &of.key, "CERTIFICATE").map(|pem| Some(pem.expose().to_owned()))
+    }
+
+    fn client(&self, field: &str, of: Option<&SecretRef>) -> Result<Option<ClientCertificate>, Finding> {
+        let Some(of) = of else { return Ok(None) };
+        let certificate = self.pem(field, &of.name, "tls.crt", "CERTIFICATE")?.expose().to_owned();
+        let key = self.pem(field, &of.name, "tls.key", "PRIVATE KEY")?;
+        Ok(Some(ClientCertificate { certificate, key }))
+    }
+
+    fn pem(&self, field: &str, name: &str, key: &str, what: &str) -> Result<Hidden, Finding> {
+        let pem = self.value(field, name, key)?;
+        if pem.expose().contains("-----BEGIN ") && pem.expose().contains(&format!("{what}-----")) {
+            return Ok(pem);
         }
         Err(Finding::new(
             field,
-            format!("the key {:?} of Secret {:?} holds no certificate", of.key, of.name),
-            "put certificates in PEM there (they begin with -----BEGIN CERTIFICATE-----)",
+            format!("the key {key:?} of Secret {name:?} holds no {}", what.to_lowercase()),
+            format!("put it there in PEM (it begins with -----BEGIN {what}-----)"),
         ))
     }
 }
@@ -115,10 +126,23 @@ pub struct Credentials {
     pub password: Hidden,
     /// Certificates that the MySQL server's must come from, in PEM.
     pub source_ca: Option<String>,
+    /// The certificate to show to the MySQL server.
+    pub source_client: Option<ClientCertificate>,
     /// How to log in at Elasticsearch; absent: without.
     pub sink: Option<SinkCredentials>,
     /// Certificates that Elasticsearch's must come from, in PEM.
     pub sink_ca: Option<String>,
+    /// The certificate to show to Elasticsearch.
+    pub sink_client: Option<ClientCertificate>,
+}
+
+/// A certificate of ours, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The certificate, with its chain.
+    pub certificate: String,
+    /// Its private key.
+    pub key: Hidden,
 }
 
 /// A login at Elasticsearch or OpenSearch.
@@ -140,19 +164,31 @@ pub enum SinkCredentials {
 impl SyncTaskSpec {
     /// Takes what the task refers to out of the Secrets; every missing Secret and key is a finding.
     pub fn credentials(&self, secrets: &Secrets) -> Result<Credentials, Vec<Finding>> {
-        let elasticsearch = &self.sink.elasticsearch;
-        let account =
-            login(secrets, "spec.source.credentials.secretRef", &self.source.credentials.secret_ref);
-        let sink = elasticsearch.auth.as_ref().map(|auth| auth.credentials(secrets)).transpose();
-        let ca = self.source.tls.as_ref().and_then(|t| t.ca_secret_ref.as_ref());
+        let (source, sink) = (&self.source, &self.sink.elasticsearch);
+        let account = login(secrets, "spec.source.credentials.secretRef", &source.credentials.secret_ref);
+        let auth = sink.auth.as_ref().map(|auth| auth.credentials(secrets)).transpose();
+        let (source, sink) = (source.tls.as_ref(), sink.tls.as_ref());
+        let ca = source.and_then(|t| t.ca_secret_ref.as_ref());
         let source_ca = secrets.certificates("spec.source.tls.caSecretRef", ca);
-        let ca = elasticsearch.tls.as_ref().and_then(|t| t.ca_secret_ref.as_ref());
+        let client = source.and_then(|t| t.client_secret_ref.as_ref());
+        let source_client = secrets.client("spec.source.tls.clientSecretRef", client);
+        let ca = sink.and_then(|t| t.ca_secret_ref.as_ref());
         let sink_ca = secrets.certificates("spec.sink.elasticsearch.tls.caSecretRef", ca);
-        match (account, sink, source_ca, sink_ca) {
-            (Ok((username, password)), Ok(sink), Ok(source_ca), Ok(sink_ca)) => {
-                Ok(Credentials { username, password, source_ca, sink, sink_ca })
+        let client = sink.and_then(|t| t.client_secret_ref.as_ref());
+        let sink_client = secrets.client("spec.sink.elasticsearch.tls.clientSecretRef", client);
+        match (account, source_ca, source_client, auth, sink_ca, sink_client) {
+            (
+                Ok((username, password)),
+                Ok(source_ca),
+                Ok(source_client),
+                Ok(sink),
+                Ok(sink_ca),
+                Ok(sink_client),
+            ) => Ok(Credentials { username, password, source_ca, source_client, sink, sink_ca, sink_client }),
+            (a, b, c, d, e, f) => {
+                let findings = [a.err(), b.err(), c.err(), d.err(), e.err(), f.err()];
+                Err(findings.into_iter().flatten().collect())
             }
-            (a, b, c, d) => Err([a.err(), b.err(), c.err(), d.err()].into_iter().flatten().collect()),
         }
     }
 }
@@ -210,12 +246,14 @@ mod tests {
 
     fn spec(auth: serde_json::Value) -> SyncTaskSpec {
         let mut spec = super::super::rules::tests::task();
-        spec["source"]["tls"] = serde_json::json!({"mode": "VerifyCa", "caSecretRef": {"name": "ca"}});
+        spec["source"]["tls"] = serde_json::json!({"mode": "VerifyCa", "caSecretRef": {"name": "ca"}, "clientSecretRef": {"name": "me"}});
         spec["sink"]["elasticsearch"]["auth"] = auth;
         serde_json::from_value(spec).unwrap()
     }
 
     const PEM: &str = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+
+    const KEY: &str = "-----BEGIN EC PRIVATE KEY-----\nplanted\n-----END EC PRIVATE KEY-----\n";
 
     #[test]
     fn everything_found() {
@@ -224,6 +262,7 @@ mod tests {
             ("shop-mysql", &[("username", "sync"), ("password", "planted")]),
             ("es", &[("apiKey", "a2V5")]),
             ("ca", &[("ca.crt", PEM)]),
+            ("me", &[("tls.crt", PEM), ("tls.key", KEY)]),
         ]);
         let credentials = spec.credentials(&given).unwrap();
         assert_eq!(credentials.sink, Some(SinkCredentials::ApiKey(Hidden::new("a2V5"))));
@@ -239,19 +278,21 @@ mod tests {
             ("shop-mysql", &[("user", "planted")]),
             ("es", &[("token", "planted\n")]),
             ("ca", &[("ca.crt", "planted")]),
+            ("me", &[("tls.crt", PEM), ("tls.key", PEM)]),
         ]);
         let findings = spec.credentials(&given).unwrap_err();
         let shown: Vec<_> = findings.iter().map(ToString::to_string).collect();
-        assert_eq!(shown.len(), 3, "{shown:#?}");
+        assert_eq!(shown.len(), 4, "{shown:#?}");
         assert!(
             shown[0].starts_with(
                 "spec.source.credentials.secretRef: Secret \"shop-mysql\" has no key \"username\""
             )
         );
-        assert!(shown[1].contains("auth.bearer.secretRef") && shown[2].contains("no certificate"));
+        assert!(shown[1].contains("holds no certificate") && shown[2].contains("holds no private key"));
+        assert!(shown[3].starts_with("spec.sink.elasticsearch.auth.bearer.secretRef: "));
         assert!(!shown.concat().contains("planted"));
         let findings = spec.credentials(&Secrets::default()).unwrap_err();
-        assert_eq!(findings.len(), 3);
+        assert_eq!(findings.len(), 4);
         assert!(findings[0].to_string().contains("Secrets found: none"));
     }
 }

@@ -38,6 +38,12 @@ pub struct Elasticsearch {
     /// Whether a missing index is created.
     #[serde(default)]
     pub create_index: CreateIndex,
+    /// True: requests are compressed.
+    #[serde(default)]
+    pub gzip: bool,
+    /// When writes can be searched: `""` as the index says, `"false"`, `"wait_for"` or `"true"` (slow).
+    #[serde(default)]
+    pub refresh: Refresh,
     /// How to log in; without it no login is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<ElasticsearchAuth>,
@@ -54,6 +60,36 @@ pub enum CreateIndex {
     IfMissing,
     /// A missing index halts the task.
     Never,
+}
+
+/// The parameter `refresh` of every bulk request.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, JsonSchema)]
+pub enum Refresh {
+    /// Not sent.
+    #[default]
+    #[serde(rename = "")]
+    Unset,
+    /// `false`.
+    #[serde(rename = "false")]
+    False,
+    /// `wait_for`.
+    #[serde(rename = "wait_for")]
+    WaitFor,
+    /// `true`.
+    #[serde(rename = "true")]
+    True,
+}
+
+impl Refresh {
+    /// The parameter's value, where one is sent.
+    pub fn parameter(self) -> Option<&'static str> {
+        match self {
+            Self::Unset => None,
+            Self::False => Some("false"),
+            Self::WaitFor => Some("wait_for"),
+            Self::True => Some("true"),
+        }
+    }
 }
 
 /// How to log in: exactly one of basic, apiKey, bearer.
@@ -86,6 +122,9 @@ pub struct ElasticsearchTls {
     /// The CA; without it the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_secret_ref: Option<CaSecretRef>,
+    /// A Secret with the keys `tls.crt` and `tls.key`: the certificate to show to the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret_ref: Option<SecretRef>,
     /// True: any certificate is accepted. For development only.
     #[serde(default)]
     pub insecure_skip_verify: bool,

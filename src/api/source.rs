@@ -23,7 +23,7 @@ pub struct Source {
     pub database: Option<String>,
     /// The account.
     pub credentials: SourceCredentials,
-    /// TLS. Without it the connection is not encrypted (mode Disabled).
+    /// TLS. Without it the connection is encrypted where the server offers it (mode Preferred).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<SourceTls>,
     /// The server_id this task shows to MySQL, which no other client of the server may use. Without it one is
@@ -43,9 +43,9 @@ impl Source {
         u16::try_from(self.port).unwrap_or_default()
     }
 
-    /// TLS mode and CA in effect.
+    /// The TLS mode in effect.
     pub fn tls_mode(&self) -> TlsMode {
-        self.tls.as_ref().map_or(TlsMode::Disabled, |t| t.mode)
+        self.tls.as_ref().map_or(TlsMode::default(), |t| t.mode)
     }
 }
 
@@ -60,15 +60,34 @@ pub struct SourceCredentials {
 /// TLS to MySQL.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.caSecretRef) || self.mode in ['VerifyCa', 'VerifyIdentity']")
-    .message("caSecretRef needs mode VerifyCa or VerifyIdentity"))]
+#[x_kube(
+    validation = Rule::new("!has(self.caSecretRef) || self.mode in ['VerifyCa', 'VerifyIdentity']")
+        .message("caSecretRef needs mode VerifyCa or VerifyIdentity"),
+    validation = Rule::new("!has(self.serverName) || self.mode == 'VerifyIdentity'")
+        .message("serverName needs mode VerifyIdentity"),
+    validation = Rule::new("!has(self.clientSecretRef) || self.mode != 'Disabled'")
+        .message("clientSecretRef does nothing with mode Disabled")
+)]
 pub struct SourceTls {
+<<<<<<< HEAD
     /// Disabled; Preferred: encrypted where the server offers it; Required: encrypted, the certificate is not checked; VerifyCa: it must come from the CA;
     /// VerifyIdentity: it must also name the host.
+=======
+    /// Disabled; Preferred: encrypted where the server offers it; Required: encrypted, the certificate is not
+    /// checked; VerifyCa: it must come from the CA; VerifyIdentity: it must also name the host.
+    #[serde(default)]
+>>>>>>> api
     pub mode: TlsMode,
     /// The CA; without it the well-known public ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_secret_ref: Option<CaSecretRef>,
+    /// A Secret with the keys `tls.crt` and `tls.key`: the certificate to show to the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret_ref: Option<SecretRef>,
+    /// The name to expect in the certificate instead of the host's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub server_name: Option<String>,
 }
 
 /// How far TLS goes; the names are MySQL's.
@@ -76,7 +95,11 @@ pub struct SourceTls {
 pub enum TlsMode {
     /// No TLS.
     Disabled,
+<<<<<<< HEAD
     /// Encrypted where the server offers TLS, whoever answers; plain where it does not.
+=======
+    /// Encrypted where the server offers it, whoever answers.
+>>>>>>> api
     #[default]
     Preferred,
     /// Encrypted, whoever answers.

@@ -303,8 +303,13 @@ impl Loader<'_> {
                     Ok(value) => {
                         values.insert(key.clone(), value);
                     }
-                    Err((found, remedy)) => {
+                    Err((found, remedy)) if !value.is_null() && yaml::is_field_name(key) => {
                         self.report(object, Finding::new(format!("{field}.{key}"), found, remedy));
+                    }
+                    // The key may be a password whose colon, or the blank behind it, was forgotten.
+                    Err(_) => {
+                        let remedy = "write key: value, with a blank behind the colon";
+                        self.report(object, Finding::new(field, "a key has no value", remedy));
                     }
                 }
             }

@@ -103,6 +103,7 @@ fn files_that_are_refused() {
     let no_key = SECRET.replace("username: sync, ", "");
     let number = SECRET.replace("planted-pw", "1234567");
     let base64 = SECRET.replace("stringData", "data");
+    let colon = SECRET.replace("password: ", "password:");
     for (documents, expected) in [
         (vec![""], "orders.yaml: there is no SyncTask in it; add one"),
         (vec!["# nothing\n"], "orders.yaml: there is no SyncTask in it; add one"),
@@ -139,6 +140,10 @@ fn files_that_are_refused() {
             "orders.yaml:4: document 1, Secret \"shop-mysql\": data.password: not base64; encode",
         ),
         (
+            vec![&colon, TASK],
+            "orders.yaml:4: document 1, Secret \"shop-mysql\": stringData: a key has no value; write key: value",
+        ),
+        (
             vec![SECRET, TASK, &elsewhere],
             "orders.yaml:31: document 3, Reindex \"orders-1000-5000\": spec.taskRef.n",
         ),
@@ -171,4 +176,18 @@ fn files_that_are_refused() {
     }
     let missing = load(Path::new("no/such.yaml")).unwrap_err().to_string();
     assert!(missing.starts_with("no/such.yaml: cannot be read: "), "{missing}");
+}
+
+proptest::proptest! {
+    /// Whatever is damaged in a file: findings, not a panic, and no Secret in them.
+    #[test]
+    fn damage_is_found_and_never_panics(at in 0..1_000_usize, cut in 0..40_usize, put in "\\PC{0,6}") {
+        let text = [SECRET, TASK, REINDEX].join("---\n");
+        let kept = |from: usize, to: usize| text.chars().skip(from).take(to.saturating_sub(from)).collect::<String>();
+        let from = at % text.len();
+        let damaged = kept(0, from) + &put + &kept(from + cut, text.len());
+        if let Err(error) = read("f", &damaged) {
+            assert!(!error.findings.is_empty() && !error.to_string().contains("planted"), "{error}");
+        }
+    }
 }

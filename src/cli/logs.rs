@@ -27,6 +27,7 @@ pub(super) fn init(format: LogFormat, level: &str) -> Result<Option<MultiProgres
 fn filter(level: &str) -> Result<EnvFilter, String> {
     let directives = match level.parse::<tracing::Level>() {
         Ok(level) => format!("warn,binlog_operator={level}"),
+        Err(_) if level.trim().is_empty() => "warn,binlog_operator=info".to_owned(), // RUST_LOG= is set but empty
         Err(_) => level.to_owned(),
     };
     EnvFilter::try_new(directives)
@@ -67,6 +68,7 @@ mod tests {
     #[test]
     fn bare_levels_leave_libraries_quiet() {
         assert_eq!(filter("debug").unwrap().to_string(), "binlog_operator=debug,warn");
+        assert_eq!(filter("").unwrap().to_string(), "binlog_operator=info,warn");
         assert_eq!(filter("info,hyper=debug").unwrap().to_string(), "hyper=debug,info");
         assert!(filter("a=b=c").unwrap_err().contains("write for example info"));
     }

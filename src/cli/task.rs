@@ -56,17 +56,27 @@ fn source(file: &TaskFile) -> SourceOptions {
         api::TlsMode::VerifyIdentity => TlsMode::VerifyIdentity,
     };
     let password = Secret::new(credentials.password.expose());
-    let ca = credentials.source_ca.as_ref().map(|pem| pem.clone().into_bytes());
+    let tls = TlsOptions {
+        mode,
+        ca: pem(credentials.source_ca.as_deref()),
+        client_certificate: pem(credentials.source_client.as_ref().map(|c| c.certificate.as_str())),
+        client_key: pem(credentials.source_client.as_ref().map(|c| c.key.expose())),
+        server_name: source.tls.as_ref().and_then(|tls| tls.server_name.clone()),
+    };
     SourceOptions {
         host: source.host.clone(),
         port: source.port(),
         username: credentials.username.clone(),
         password,
         database: source.database.clone(),
-        tls: TlsOptions { mode, ca, ..TlsOptions::default() },
+        tls,
         query_timeout: spec.limits.query_timeout.get(),
         ..SourceOptions::default()
     }
+}
+
+fn pem(text: Option<&str>) -> Option<Vec<u8>> {
+    text.map(|pem| pem.as_bytes().to_vec())
 }
 
 fn query(spec: &SyncTaskSpec) -> QueryText {
@@ -93,6 +103,8 @@ fn sink(file: &TaskFile, task: &str) -> SinkOptions {
     let elasticsearch = &spec.sink.elasticsearch;
     let mut options = SinkOptions::new(elasticsearch.addresses.clone(), &elasticsearch.index, task);
     options.shared = spec.sink.shared;
+    options.gzip = elasticsearch.gzip;
+    options.refresh = elasticsearch.refresh.parameter().map(str::to_owned);
     options.request_timeout = spec.limits.bulk_timeout.get();
     options.create = match elasticsearch.create_index {
         api::CreateIndex::IfMissing => CreateIndex::IfMissing,
@@ -107,9 +119,10 @@ fn sink(file: &TaskFile, task: &str) -> SinkOptions {
         Some(SinkCredentials::Bearer(token)) => Auth::Bearer(token.expose().to_owned()),
     };
     options.tls = Tls {
-        ca: credentials.sink_ca.as_ref().map(|pem| pem.clone().into_bytes()),
+        ca: pem(credentials.sink_ca.as_deref()),
+        client_certificate: pem(credentials.sink_client.as_ref().map(|c| c.certificate.as_str())),
+        client_key: pem(credentials.sink_client.as_ref().map(|c| c.key.expose())),
         insecure_skip_verify: elasticsearch.tls.as_ref().is_some_and(|tls| tls.insecure_skip_verify),
-        ..Tls::default()
     };
     options
 }

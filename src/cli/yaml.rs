@@ -43,13 +43,33 @@ pub(super) struct Broken {
 
 /// The documents of a text, empty ones left out. Messages quote nothing of the text: it holds Secrets.
 pub(super) fn documents(text: &str) -> Result<Vec<Document>, Broken> {
-    let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
-    let roots: Vec<Spanned<Node>> =
-        serde_saphyr::from_multiple_with_options(text, options).map_err(|error| Broken {
-            line: error.location().map_or(0, |l| l.line()),
-            message: error.without_snippet().to_string(),
-        })?;
-    Ok(roots.into_iter().map(document).collect())
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        strict_booleans: true,
+        reject_unsupported_tags: true,
+    };
+    let roots: Result<Vec<Spanned<Node>>, _> = serde_saphyr::from_multiple_with_options(text, options);
+    Ok(roots.map_err(|error| broken(&error))?.into_iter().map(document).collect())
+}
+
+/// The parser's own words quote nothing but a key that is there twice.
+fn broken(error: &serde_saphyr::Error) -> Broken {
+    let message = match error.without_snippet() {
+        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } if is_field_name(key) => {
+            format!("{key:?} is there twice")
+        }
+        serde_saphyr::Error::DuplicateMappingKey { .. } => "a key is there twice".to_owned(),
+        serde_saphyr::Error::NonFiniteFloat { .. } => {
+            "a number that is none; put it in quotes if it is meant as a text".to_owned()
+        }
+        error => error.to_string(),
+    };
+    Broken { line: error.location().map_or(0, |l| l.line()), message }
+}
+
+/// Whether a key may be shown: what is none may be a password whose colon was forgotten.
+pub(super) fn is_field_name(key: &str) -> bool {
+    !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
 fn document(root: Spanned<Node>) -> Document {
@@ -173,6 +193,8 @@ mod tests {
         let line = |field| documents[0].line(field);
         assert_eq!((line("a"), line("b[0].y"), line("b[1]"), line("b[0].gone[3].x")), (1, 4, 5, 3));
         assert_eq!(documents[1].value.to_string(), "{\"c\":18446744073709551615,\"d\":1.5}");
+        let texts = super::documents("[no, y, 2026-11-21]").unwrap();
+        assert_eq!(texts[0].value, serde_json::json!(["no", "y", "2026-11-21"]));
         assert_eq!((documents[1].line("d"), documents[1].line("")), (10, 9));
     }
 
@@ -182,6 +204,7 @@ mod tests {
         {
             let broken = documents(text).unwrap_err();
             assert!(broken.line > 0 && !broken.message.contains("planted"), "{broken:?}");
+            assert!(!broken.message.contains("1e999"), "{broken:?}");
         }
     }
 }
