@@ -24,6 +24,8 @@ pub(super) async fn open(conn: &mut Conn, sql: &str) -> Done<Option<String>> {
             answer = text_at(&row, 0);
         }
     }
+    // An error of a later statement looks like an empty result until it is asked for.
+    result.drop_result().await?;
     Ok(Ok(answer))
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error as Driver};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::model::{Key, KeyPart};
@@ -57,23 +59,30 @@ pub fn padded_size(keys: usize) -> usize {
 /// when a read is dropped half-way, it makes a new connection by itself.
 pub struct Reader {
     source: Source,
-    conn: Option<Conn>,
+    link: Link,
     statements: Statements,
-    /// A transaction is open on `conn`.
-    open: bool,
     json: Vec<u8>,
+}
+
+/// Where the reader's connection is between two reads.
+enum Link {
+    None,
+    Idle(Conn),
+    /// Its transaction is being ended meanwhile, so that neither a snapshot nor a metadata lock outlives the
+    /// read, and nobody waits for that round trip.
+    Ending(JoinHandle<Option<Conn>>),
 }
 
 impl Reader {
     pub(super) fn new(source: Source, conn: Conn) -> Self {
-        Self { source, conn: Some(conn), statements: Statements::default(), open: false, json: Vec::new() }
+        Self { source, link: Link::Idle(conn), statements: Statements::default(), json: Vec::new() }
     }
 
     /// Reads the documents of `keys`, in any number, as the server returns them: in no order, without the
     /// keys that have none, possibly with keys that were not asked for.
     ///
     /// Nothing has been read when `visible` could not be had. After any other error some rows may have gone
-    /// to `sink`. The transaction stays open until the next read or [`Reader::release`].
+    /// to `sink`.
     ///
     /// # Errors
     /// [`SourceError::NotVisible`], timeouts and lost connections are for a retry. `class()` is `Record` where
@@ -89,7 +98,7 @@ impl Reader {
         if keys.is_empty() {
             return Ok(stats);
         }
-        let reused = self.conn.is_some();
+        let reused = !matches!(self.link, Link::None);
         match self.try_read(query, keys, visible, sink, &mut stats).await {
             // An idle connection may have been closed by the server long ago.
             Err(error) if reused && error.is_connection() && stats.rows == 0 => {
@@ -103,21 +112,11 @@ impl Reader {
     /// The keys that a statement returns: lookups and walks. All result columns are the key; rows with a
     /// NULL in it are left out, since no document has such a key.
     pub async fn keys(&mut self, sql: &str, params: &[KeyPart], visible: &Visibility) -> Result<Vec<Key>> {
-        let reused = self.conn.is_some();
+        let reused = !matches!(self.link, Link::None);
         match self.try_keys(sql, params, visible).await {
             Err(error) if reused && error.is_connection() => self.try_keys(sql, params, visible).await,
             done => done,
         }
-    }
-
-    /// Ends the open transaction, so that an idle reader holds no snapshot. A next read would do it in the
-    /// same round trip as its own beginning: call this only where none follows at once.
-    pub async fn release(&mut self) -> Result<()> {
-        if self.open && self.conn.is_some() {
-            let mut held = self.begin(&Visibility::Nothing).await?;
-            self.conn = held.conn.take();
-        }
-        Ok(())
     }
 
     async fn try_read(
@@ -137,7 +136,7 @@ impl Reader {
             self.settle(&mut held, done, "reading documents", limit).await?;
         }
         stats.took = begun.elapsed();
-        self.conn = held.conn.take();
+        self.put_back(&mut held);
         Ok(())
     }
 
@@ -177,7 +176,7 @@ impl Reader {
         let mut keys = Vec::new();
         let done = timeout(limit, self.read_keys(held.conn()?, sql, params, &mut keys)).await;
         self.settle(&mut held, done, "looking keys up", limit).await?;
-        self.conn = held.conn.take();
+        self.put_back(&mut held);
         Ok(keys)
     }
 
@@ -205,16 +204,21 @@ impl Reader {
     /// A connection on which all of `visible` is, and where it had to be waited for, a transaction without
     /// a snapshot yet.
     async fn begin(&mut self, visible: &Visibility) -> Result<Held> {
-        let conn = if let Some(conn) = self.conn.take() {
+        let linked = match std::mem::replace(&mut self.link, Link::None) {
+            Link::None => None,
+            Link::Idle(conn) => Some(conn),
+            Link::Ending(end) => end.await.ok().flatten(),
+        };
+        let conn = if let Some(conn) = linked {
             conn
         } else {
             self.statements.clear();
-            self.open = false;
             self.source.connect().await?
         };
-        let mut held = Held { source: self.source.clone(), conn: Some(conn) };
+        let mut held = Held { source: self.source.clone(), conn: Some(conn), open: false };
         let limit = self.source.options().visibility_timeout;
-        let Some(sql) = visibility::opening(visible, self.open, limit)? else { return Ok(held) };
+        let Some(sql) = visibility::opening(visible, limit)? else { return Ok(held) };
+        held.open = true;
         let done = match timeout(limit + GRACE, open(held.conn()?, &sql)).await {
             Err(_) => {
                 held.kill().await;
@@ -222,23 +226,28 @@ impl Reader {
             }
             done => done,
         };
-        self.open = true;
         let answer = self.settle(&mut held, done, "waiting for visibility", limit).await?;
-        match (visible, answer.as_deref()) {
-            (Visibility::Nothing, _) => self.open = false,
-            (Visibility::Locks(_), _) | (Visibility::Gtids(_), Some("0")) => {}
-            (Visibility::Gtids(_), answer) => {
-                self.conn = held.conn.take();
-                return Err(match answer {
-                    Some("1") => SourceError::NotVisible { after: limit },
-                    other => SourceError::Unexpected {
-                        doing: "WAIT_FOR_EXECUTED_GTID_SET".into(),
-                        found: format!("{other:?}"),
-                    },
-                });
+        let failure = match (visible, answer.as_deref()) {
+            (Visibility::Nothing | Visibility::Locks(_), _) | (Visibility::Gtids(_), Some("0")) => {
+                return Ok(held);
             }
-        }
-        Ok(held)
+            (_, Some("1")) => SourceError::NotVisible { after: limit },
+            (_, other) => SourceError::Unexpected {
+                doing: "WAIT_FOR_EXECUTED_GTID_SET".into(),
+                found: format!("{other:?}"),
+            },
+        };
+        self.put_back(&mut held);
+        Err(failure)
+    }
+
+    /// Keeps the connection for the next read, and ends its transaction meanwhile.
+    fn put_back(&mut self, held: &mut Held) {
+        self.link = match held.conn.take() {
+            None => Link::None,
+            Some(conn) if held.open => Link::Ending(tokio::spawn(commit(conn, self.source.clone()))),
+            Some(conn) => Link::Idle(conn),
+        };
     }
 
     /// Turns what came of a statement into a result, and the connection into what can be used again.
@@ -252,14 +261,14 @@ impl Reader {
         match done {
             Ok(Ok(Ok(value))) => Ok(value),
             Ok(Ok(Err(error))) => {
-                self.conn = held.conn.take();
+                self.put_back(held);
                 Err(error)
             }
             Ok(Err(error)) => {
-                let conn = held.conn.take();
                 if matches!(error, Driver::Server(_)) {
-                    self.conn = conn;
+                    self.put_back(held);
                 }
+                held.conn = None;
                 Err(self.source.error(doing, error))
             }
             Err(_) => {
@@ -274,6 +283,14 @@ impl Reader {
 struct Held {
     source: Source,
     conn: Option<Conn>,
+    /// A transaction is open.
+    open: bool,
+}
+
+/// Ends a transaction that only read. A connection that cannot even do that is given up.
+async fn commit(mut conn: Conn, source: Source) -> Option<Conn> {
+    let done = timeout(source.options().connect_timeout, conn.query_drop("COMMIT")).await;
+    matches!(done, Ok(Ok(()))).then_some(conn)
 }
 
 impl Held {

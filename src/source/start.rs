@@ -65,6 +65,7 @@ impl Source {
             while !result.is_empty() {
                 rows.extend(result.collect::<Row>().await?);
             }
+            result.drop_result().await?;
             Ok(rows)
         };
         let limit = self.options().query_timeout;

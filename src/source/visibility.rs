@@ -36,14 +36,14 @@ pub struct LockTarget {
 /// Rows locked by one statement.
 const LOCKS_AT_ONCE: usize = 500;
 
-/// The statements that end the transaction before, wait, and begin the one that reads: one round trip.
+/// The statements that wait and begin the transaction that reads: one round trip.
 /// The wait runs before the snapshot exists, which the first SELECT from a table makes.
 ///
 /// Without anything to wait for, a statement reads from a snapshot of its own: `None` needs no round trip.
-pub(super) fn opening(visible: &Visibility, open: bool, limit: Duration) -> Result<Option<String>> {
-    let mut sql = String::from(if open { "COMMIT; " } else { "" });
+pub(super) fn opening(visible: &Visibility, limit: Duration) -> Result<Option<String>> {
+    let mut sql = String::new();
     match visible {
-        Visibility::Nothing => return Ok(open.then(|| "COMMIT".into())),
+        Visibility::Nothing => return Ok(None),
         Visibility::Gtids(set) => {
             let legal = |b: u8| b.is_ascii_alphanumeric() || b"-_:, \n".contains(&b);
             if !set.bytes().all(legal) {
@@ -108,22 +108,14 @@ mod tests {
     #[test]
     fn a_set_cannot_carry_sql() {
         let evil = Visibility::Gtids("x'); DROP TABLE t; --".into());
-        assert!(opening(&evil, false, Duration::from_secs(1)).is_err());
-    }
-
-    #[test]
-    fn nothing_costs_nothing() {
-        let limit = Duration::from_secs(1);
-        assert_eq!(opening(&Visibility::Nothing, false, limit).unwrap(), None);
-        assert_eq!(opening(&Visibility::Nothing, true, limit).unwrap().unwrap(), "COMMIT");
+        assert!(opening(&evil, Duration::from_secs(1)).is_err());
     }
 
     #[test]
     fn locks_are_grouped_by_table() {
         let target = |table: &str, key| LockTarget { table: table.into(), columns: "`id`".into(), key };
         let targets = [target("`a`", Key::int(1)), target("`b`", Key::int(2)), target("`a`", Key::int(3))];
-        let sql =
-            opening(&Visibility::Locks(targets.into()), false, Duration::from_secs(1)).unwrap().unwrap();
+        let sql = opening(&Visibility::Locks(targets.into()), Duration::from_secs(1)).unwrap().unwrap();
         assert!(
             sql.contains("FROM `a` FORCE INDEX (PRIMARY) WHERE (`id`) IN ((1), (3)) LOCK IN SHARE MODE"),
             "{sql}"

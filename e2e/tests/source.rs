@@ -1,0 +1,83 @@
+//! The room `source` against a real MySQL.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a broken environment has to fail the test at once, with its place"
+)]
+
+#[path = "source/causal.rs"]
+mod causal;
+#[path = "source/describe.rs"]
+mod describe;
+#[path = "source/limits.rs"]
+mod limits;
+#[path = "source/mariadb.rs"]
+mod mariadb;
+#[path = "source/preflight.rs"]
+mod preflight;
+#[path = "source/speed.rs"]
+mod speed;
+#[path = "source/start.rs"]
+mod start;
+#[path = "source/tls.rs"]
+mod tls;
+#[path = "source/types.rs"]
+mod types;
+
+use binlog_operator::model::Key;
+use binlog_operator::source::{KeyedQuery, Reader, Secret, Source, SourceError, SourceOptions, Visibility};
+use e2e::MysqlServer;
+
+/// Root's options for a server; also installs rustls' provider.
+pub(crate) fn options(server: &MysqlServer) -> SourceOptions {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    SourceOptions {
+        host: "127.0.0.1".into(),
+        port: server.port(),
+        username: "root".into(),
+        ..SourceOptions::default()
+    }
+}
+
+/// A source for root.
+pub(crate) fn source(server: &MysqlServer) -> Source {
+    Source::new(options(server)).unwrap()
+}
+
+/// A source for another account.
+pub(crate) fn source_of(server: &MysqlServer, username: &str, password: &str) -> Source {
+    let (username, password) = (username.into(), Secret::new(password));
+    Source::new(SourceOptions { username, password, ..options(server) }).unwrap()
+}
+
+/// `?, ?, ?`
+pub(crate) fn marks(n: usize) -> String {
+    vec!["?"; n].join(", ")
+}
+
+/// What a read gave: keys with their documents.
+pub(crate) type Rows = Vec<(Key, String)>;
+
+/// Reads documents; the key is the first column. `sql` has `:ids` where the marks go.
+pub(crate) async fn read(
+    reader: &mut Reader,
+    sql: &str,
+    keys: &[Key],
+    visible: &Visibility,
+) -> Result<Rows, SourceError> {
+    let sql_for = |n: usize| sql.replace(":ids", &marks(n));
+    let query = KeyedQuery { name: sql, sql_for: &sql_for, key_output: &[0] };
+    let mut rows = Rows::new();
+    let mut sink = |key: Key, json: Result<&[u8], _>| {
+        let json = json.map_or_else(
+            |e: binlog_operator::source::RecordError| format!("refused: {e}"),
+            |json| String::from_utf8(json.to_vec()).unwrap(),
+        );
+        rows.push((key, json));
+    };
+    reader.read(&query, keys, visible, &mut sink).await?;
+    Ok(rows)
+}

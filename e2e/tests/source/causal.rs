@@ -1,0 +1,146 @@
+//! Invariant 3: a read sees every transaction that the stream had delivered.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use binlog_operator::model::{Class, GtidSet, Key, KeyPart};
+use binlog_operator::source::{LockTarget, Source, SourceError, SourceOptions, Visibility};
+use e2e::{MysqlOptions, MysqlServer};
+use mysql_async::prelude::Queryable;
+
+use crate::{options, read, source_of};
+
+const STALL: Duration = Duration::from_secs(2);
+const QUERY: &str = "SELECT id, v FROM stall.t WHERE id IN (:ids)";
+
+async fn stalling(gtid: bool) -> MysqlServer {
+    let server = MysqlServer::start(MysqlOptions { gtid, ..MysqlOptions::default() }).await;
+    server
+        .run(&[
+            "CREATE DATABASE stall",
+            "CREATE TABLE stall.t (id INT PRIMARY KEY, v INT, other INT, KEY covering (other))",
+            "CREATE TABLE stall.s (a VARCHAR(20), b BINARY(4), v INT, PRIMARY KEY (a, b))",
+            "INSERT INTO stall.t VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3)",
+            "INSERT INTO stall.s VALUES ('it''s', x'01020300', 1)",
+            "CREATE USER sync IDENTIFIED BY 'sync-pw'",
+            "GRANT SELECT ON stall.* TO sync",
+        ])
+        .await;
+    server
+}
+
+/// Commits `sql` on a connection of its own; returns once it is in the binlog, long before it is visible.
+async fn stalled_commit(server: &MysqlServer, stall: Duration, sql: &str) -> tokio::task::JoinHandle<()> {
+    server.arm_stall(stall).await;
+    let before = server.position().await.1;
+    let (mut conn, sql) = (server.conn().await, sql.to_owned());
+    let commit = tokio::spawn(async move { conn.query_drop(sql).await.unwrap() });
+    e2e::wait_until("the commit is in the binlog", Duration::from_secs(5), async || {
+        let now = server.position().await.1;
+        if now > before { Ok(()) } else { Err(format!("{now}")) }
+    })
+    .await;
+    commit
+}
+
+/// The set that a stream has delivered once `more` commits are in the binlog that are not visible yet.
+async fn delivered(server: &MysqlServer, more: u64) -> Visibility {
+    let set: GtidSet = server.position().await.2.parse().unwrap();
+    let (uuid, _, _, end) = set.ranges().next().unwrap();
+    Visibility::Gtids(format!("{uuid}:1-{}", end - 1 + more).into())
+}
+
+#[tokio::test]
+async fn gtids_the_snapshot_is_made_after_the_wait() {
+    let server = stalling(true).await;
+    let mut reader = source_of(&server, "sync", "sync-pw").reader().await.unwrap();
+    // an older snapshot is open on this very connection
+    let before = delivered(&server, 0).await;
+    let rows = read(&mut reader, QUERY, &[Key::int(1)], &before).await.unwrap();
+    assert_eq!(rows[0].1, r#"{"id":1,"v":1}"#);
+    let commit = stalled_commit(&server, STALL, "UPDATE stall.t SET v = 10 WHERE id = 1").await;
+    let rows = read(&mut reader, QUERY, &[Key::int(1)], &Visibility::Nothing).await.unwrap();
+    assert_eq!(rows[0].1, r#"{"id":1,"v":1}"#, "the stall does not work");
+    let begun = Instant::now();
+    let rows = read(&mut reader, QUERY, &[Key::int(1)], &delivered(&server, 1).await).await.unwrap();
+    assert_eq!(rows[0].1, r#"{"id":1,"v":10}"#);
+    assert!(begun.elapsed() > STALL / 2, "it did not wait");
+    commit.await.unwrap();
+    let found =
+        reader.keys("SELECT id FROM stall.t WHERE v >= ?", &[KeyPart::Int(10)], &before).await.unwrap();
+    assert_eq!(found, [Key::int(1)], "the next read is not bound to the snapshot before");
+}
+
+#[tokio::test]
+async fn gtids_not_visible_in_time_is_no_answer() {
+    let server = stalling(true).await;
+    let limit = Duration::from_millis(700);
+    let options = SourceOptions { visibility_timeout: limit, ..options(&server) };
+    let mut reader = Source::new(options).unwrap().reader().await.unwrap();
+    let commit = stalled_commit(&server, STALL, "DELETE FROM stall.t WHERE id = 1").await;
+    let set = delivered(&server, 1).await;
+    let error = read(&mut reader, QUERY, &[Key::int(1)], &set).await.unwrap_err();
+    assert!(matches!(error, SourceError::NotVisible { .. }) && error.class() == Class::Retry, "{error}");
+    commit.await.unwrap();
+    assert!(read(&mut reader, QUERY, &[Key::int(1)], &set).await.unwrap().is_empty());
+    // thousands of intervals
+    let uuid = server.position().await.2.split(':').next().unwrap().to_owned();
+    let many: Vec<String> = (1..5000).map(|n| format!("{}-{}", 2 * n, 2 * n)).collect();
+    let never = Visibility::Gtids(format!("{uuid}:{}", many.join(":")).into());
+    let error = read(&mut reader, QUERY, &[Key::int(1)], &never).await.unwrap_err();
+    assert!(matches!(error, SourceError::NotVisible { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn without_gtids_locks_wait_for_the_commit() {
+    let server = stalling(false).await;
+    let mut reader = source_of(&server, "sync", "sync-pw").reader().await.unwrap();
+    let target = |table: &str, columns: &str, parts: Vec<KeyPart>| {
+        let (table, columns) = (table.to_owned(), columns.to_owned());
+        LockTarget { table, columns, key: Key::new(parts) }
+    };
+    let row = |id: i64| target("`stall`.`t`", "`id`", vec![KeyPart::Int(id)]);
+    let text = || {
+        let parts = vec![KeyPart::Text("it's".into()), KeyPart::Binary([1, 2, 3, 0].into())];
+        target("`stall`.`s`", "`a`, `b`", parts)
+    };
+    let cases = [
+        ("UPDATE stall.t SET v = 10 WHERE id = 1", row(1), 1, Some(r#"{"id":1,"v":10}"#)),
+        ("DELETE FROM stall.t WHERE id = 2", row(2), 2, None),
+        ("INSERT INTO stall.t VALUES (4, 4, 4)", row(4), 4, Some(r#"{"id":4,"v":4}"#)),
+        ("UPDATE stall.s, stall.t SET s.v = 2, t.v = 5 WHERE t.id = 3", text(), 3, Some(r#"{"id":3,"v":5}"#)),
+    ];
+    for (sql, target, id, want) in cases {
+        let before = read(&mut reader, QUERY, &[Key::int(id)], &Visibility::Nothing).await.unwrap();
+        let commit = stalled_commit(&server, STALL, sql).await;
+        let still = read(&mut reader, QUERY, &[Key::int(id)], &Visibility::Nothing).await.unwrap();
+        assert_eq!(still, before, "the stall does not work: {sql}");
+        let locks = Visibility::Locks(Arc::from([row(999), target]));
+        let begun = Instant::now();
+        let rows = read(&mut reader, QUERY, &[Key::int(id)], &locks).await.unwrap();
+        assert_eq!(rows.first().map(|row| row.1.as_str()), want, "{sql}");
+        assert!(begun.elapsed() > STALL / 2, "it did not wait: {sql}");
+        commit.await.unwrap();
+    }
+    // thousands of rows, none of which is locked, and no lock stays behind
+    let many: Vec<LockTarget> = (1000..4000).map(row).chain([row(1)]).collect();
+    read(&mut reader, QUERY, &[Key::int(1)], &Visibility::Locks(many.into())).await.unwrap();
+    server.run(&["SET innodb_lock_wait_timeout = 1", "UPDATE stall.t SET v = 11 WHERE id = 1"]).await;
+    server.run(&["SET innodb_lock_wait_timeout = 1", "INSERT INTO stall.t VALUES (1000, 1, 1)"]).await;
+}
+
+#[tokio::test]
+async fn a_lock_that_does_not_come_is_a_retry() {
+    let server = stalling(false).await;
+    let options = SourceOptions { visibility_timeout: Duration::from_secs(1), ..options(&server) };
+    let mut reader = Source::new(options).unwrap().reader().await.unwrap();
+    let mut conn = server.conn().await;
+    conn.query_drop("BEGIN").await.unwrap();
+    conn.query_drop("UPDATE stall.t SET v = 10 WHERE id = 1").await.unwrap();
+    let target = LockTarget { table: "stall.t".into(), columns: "id".into(), key: Key::int(1) };
+    let locks = Visibility::Locks(Arc::from([target]));
+    let error = read(&mut reader, QUERY, &[Key::int(1)], &locks).await.unwrap_err();
+    assert_eq!(error.class(), Class::Retry, "{error}");
+    conn.query_drop("ROLLBACK").await.unwrap();
+    assert_eq!(read(&mut reader, QUERY, &[Key::int(1)], &locks).await.unwrap()[0].1, r#"{"id":1,"v":1}"#);
+}

@@ -1,0 +1,57 @@
+//! TLS modes.
+
+use binlog_operator::model::Class;
+use binlog_operator::source::{Source, SourceOptions, TlsMode, TlsOptions};
+use e2e::{MysqlOptions, MysqlServer, shared};
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+
+use crate::options;
+
+fn with(server: &MysqlServer, tls: TlsOptions) -> Source {
+    Source::new(SourceOptions { tls, ..options(server) }).unwrap()
+}
+
+async fn cipher(source: &Source) -> String {
+    let mut conn = Conn::new(source.stream_opts().await.unwrap()).await.unwrap();
+    let row: (String, String) = conn.query_first("SHOW STATUS LIKE 'Ssl_cipher'").await.unwrap().unwrap();
+    row.1
+}
+
+#[tokio::test]
+async fn every_mode_against_a_server_with_tls() {
+    let server = shared::mysql().await;
+    let pem = |name: &str| Some(std::fs::read(server.dir().join("data").join(name)).unwrap());
+    let mode = |mode| TlsOptions { mode, ..TlsOptions::default() };
+    assert_eq!(cipher(&with(server, mode(TlsMode::Disabled))).await, "");
+    assert_ne!(cipher(&with(server, TlsOptions::default())).await, "", "preferred");
+    assert_ne!(cipher(&with(server, mode(TlsMode::Required))).await, "");
+    let authority = TlsOptions { ca: pem("ca.pem"), ..mode(TlsMode::VerifyCa) };
+    assert_ne!(cipher(&with(server, authority.clone())).await, "");
+    let both = TlsOptions {
+        client_certificate: pem("client-cert.pem"),
+        client_key: pem("client-key.pem"),
+        ..authority.clone()
+    };
+    assert_ne!(cipher(&with(server, both)).await, "");
+    for tls in [
+        mode(TlsMode::VerifyCa),
+        TlsOptions { mode: TlsMode::VerifyIdentity, ..authority.clone() },
+        TlsOptions { ca: pem("client-cert.pem"), ..authority },
+    ] {
+        let error =
+            with(server, tls.clone()).reader().await.err().unwrap_or_else(|| panic!("{tls:?} was accepted"));
+        assert_eq!(error.class(), Class::Halt, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn preferred_goes_on_without_tls_and_required_does_not() {
+    let server = MysqlServer::start(MysqlOptions::default().flag("--tls-version=")).await;
+    let source = with(&server, TlsOptions::default());
+    assert_eq!(cipher(&source).await, "");
+    source.reader().await.unwrap();
+    let required = with(&server, TlsOptions { mode: TlsMode::Required, ..TlsOptions::default() });
+    let error = required.reader().await.err().unwrap();
+    assert_eq!(error.class(), Class::Halt, "{error}");
+}
