@@ -48,8 +48,8 @@ impl Place {
 
 /// Server errors that pass by themselves: too many connections, shutdown, packets cut, locks, kills.
 const PASSING: [u16; 19] = [
-    1040, 1053, 1077, 1079, 1152, 1153, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161, 1203, 1205, 1226, 1317,
-    3169,
+    1040, 1053, 1077, 1079, 1152, 1153, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161, 1203, 1205, 1226,
+    1317, 3169,
 ];
 
 /// ER_SOURCE_FATAL_ERROR_READING_BINLOG.

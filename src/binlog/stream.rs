@@ -67,11 +67,7 @@ pub struct Stream {
 
 impl Stream {
     /// Connects and asks for the binlog.
-    pub async fn open(
-        opts: Opts,
-        start: &StreamStart,
-        options: StreamOptions,
-    ) -> Result<Self, BinlogError> {
+    pub async fn open(opts: Opts, start: &StreamStart, options: StreamOptions) -> Result<Self, BinlogError> {
         let place = Place::new(start, options.server_id);
         let opened = timeout(options.connect_timeout, Box::pin(connect(opts, start, &options))).await;
         let events = match opened {
