@@ -1,1 +1,50 @@
-//! e2e
+//! Harness for the tests against real servers: MySQL, Elasticsearch and OpenSearch, faulty proxies in front
+//! of them, the operator's process, a workload, and a checker that shares no code with the operator.
+//!
+//! Everything listens on 127.0.0.1, lives in a scratch folder and dies with the test process.
+//! Tests that only need *a* server take a shared one ([`shared`]) and their own database and index;
+//! tests that hurt a server start their own.
+#![allow(clippy::doc_markdown, reason = "MySQL and OpenSearch are names, not code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::missing_panics_doc,
+    reason = "test support: a broken environment has to fail the test at once, with its place"
+)]
+
+pub mod checker;
+pub mod compare;
+pub mod disk;
+pub mod driver;
+pub mod elastic;
+pub mod http_proxy;
+pub mod message;
+pub mod metrics;
+pub mod mysql;
+pub mod operator;
+pub mod process;
+pub mod scratch;
+pub mod search;
+pub mod shared;
+pub mod shop;
+pub mod task_file;
+pub mod tcp_proxy;
+pub mod wait;
+
+pub use checker::{Checker, Kind};
+pub use disk::SmallDisk;
+pub use driver::Driver;
+pub use elastic::{ElasticServer, Engine};
+pub use http_proxy::{Fault, FaultProxy};
+pub use metrics::Metrics;
+pub use mysql::{MysqlOptions, MysqlServer};
+pub use operator::Operator;
+pub use scratch::Scratch;
+pub use search::Search;
+pub use shop::{Shop, Size};
+pub use task_file::TaskFile;
+pub use tcp_proxy::{TcpMode, TcpProxy};
+pub use wait::wait_until;

@@ -1,0 +1,72 @@
+# The project's verbs. `make help` lists them; each is one line of work, so that it can be typed by hand too.
+# CARGO_TARGET_DIR and BINLOG_OPERATOR_CACHE (~/.cache/binlog-operator) say where things are kept.
+
+SHELL := /bin/bash
+export BINLOG_OPERATOR_CACHE ?= $(HOME)/.cache/binlog-operator
+# Tests that start servers of their own are many; two cores run two at a time.
+E2E_THREADS ?= 2
+E2E_ARGS ?=
+
+.PHONY: help
+help: ## list the verbs
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
+
+.PHONY: fmt
+fmt: ## format the code
+	cargo fmt --all
+
+.PHONY: lint
+lint: ## check format, then clippy without a single warning
+	cargo fmt --all -- --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: unit
+unit: ## unit tests, rooms and simulator: no server needed
+	cargo test --package binlog-operator --locked
+
+.PHONY: doc
+doc: ## build the documentation without a warning
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+.PHONY: deny
+deny: ## licences, advisories and duplicates of the dependencies (cargo-deny, installed once)
+	scripts/deny.sh
+
+.PHONY: servers
+servers: ## install the real servers that tests and demo need into the cache
+	scripts/mysql.sh install
+	scripts/elasticsearch.sh install es9
+
+.PHONY: e2e
+e2e: servers ## tests on real servers; E2E_ARGS="NAME" picks some
+	cargo build --bin binlog-operator --locked
+	cargo test --package e2e --locked -- --test-threads $(E2E_THREADS) $(E2E_ARGS)
+
+.PHONY: test
+test: ## all that a change must pass: lint, unit, doc, deny, e2e
+	@scripts/steps.sh lint unit doc deny e2e
+
+.PHONY: test-all
+test-all: ## the large set as well; writes docs/test-all.md
+	scripts/test-all.sh
+
+.PHONY: bench
+bench: servers ## measure speed against the raw limit (docs/benchmarks.md)
+	cargo build --release --bin binlog-operator --locked
+	cargo bench --package e2e --locked
+
+.PHONY: demo
+demo: ## bring up servers, sync three tables into an index, show it follow
+	@scripts/demo.sh
+
+.PHONY: down
+down: ## stop what the demo started
+	@scripts/demo.sh down
+
+.PHONY: explain
+explain: ## print the plan of the example (FILE=... for another file)
+	cargo run --quiet --bin binlog-operator --locked -- explain -f $(or $(FILE),manifests/examples/orders.yaml)
+
+.PHONY: clean
+clean: ## remove the build output (the cache stays)
+	cargo clean

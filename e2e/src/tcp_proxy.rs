@@ -1,0 +1,117 @@
+//! A plain TCP proxy, for the connection to MySQL.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// What happens to connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TcpMode {
+    /// Bytes flow.
+    Pass,
+    /// Open connections are closed, new ones at once.
+    Cut,
+    /// Connections stay open and no byte flows, in either direction (a half-open connection).
+    BlackHole,
+}
+
+/// The proxy. Dropping it closes its listener and its connections.
+#[derive(Debug)]
+pub struct TcpProxy {
+    address: SocketAddr,
+    mode: watch::Sender<TcpMode>,
+    accepted: Arc<AtomicU64>,
+    listener: JoinHandle<()>,
+}
+
+impl TcpProxy {
+    /// Starts a proxy in front of a port of 127.0.0.1.
+    pub async fn start(upstream: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let mode = watch::Sender::new(TcpMode::Pass);
+        let accepted = Arc::new(AtomicU64::new(0));
+        let task = accept(listener, upstream, mode.clone(), Arc::clone(&accepted));
+        Self { address, mode, accepted, listener: tokio::spawn(task) }
+    }
+
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Changes what happens, to open connections too.
+    pub fn set(&self, mode: TcpMode) {
+        self.mode.send_replace(mode);
+    }
+
+    /// Number of connections that were ever opened.
+    pub fn connections(&self) -> u64 {
+        self.accepted.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for TcpProxy {
+    fn drop(&mut self) {
+        self.listener.abort();
+        self.set(TcpMode::Cut);
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    upstream: u16,
+    mode: watch::Sender<TcpMode>,
+    accepted: Arc<AtomicU64>,
+) {
+    while let Ok((client, _)) = listener.accept().await {
+        accepted.fetch_add(1, Ordering::Relaxed);
+        let mut cut = mode.subscribe();
+        let mode = mode.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                // A broken connection is what this proxy is for.
+                _ = connect(client, upstream, &mode) => {}
+                _ = cut.wait_for(|mode| *mode == TcpMode::Cut) => {}
+            }
+        });
+    }
+}
+
+async fn connect(client: TcpStream, upstream: u16, mode: &watch::Sender<TcpMode>) -> std::io::Result<()> {
+    flowing(mode).await;
+    let server = TcpStream::connect(("127.0.0.1", upstream)).await?;
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    // Either side's end is the connection's end.
+    tokio::select! {
+        end = pump(from_client, to_server, mode) => end,
+        end = pump(from_server, to_client, mode) => end,
+    }
+}
+
+async fn pump(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mode: &watch::Sender<TcpMode>,
+) -> std::io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let size = from.read(&mut buffer).await?;
+        flowing(mode).await;
+        if size == 0 {
+            return to.shutdown().await;
+        }
+        to.write_all(&buffer[..size]).await?;
+    }
+}
+
+async fn flowing(mode: &watch::Sender<TcpMode>) {
+    let _ = mode.subscribe().wait_for(|mode| *mode == TcpMode::Pass).await;
+}

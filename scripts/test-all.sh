@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Everything `make test` runs, then the tests marked #[ignore] (large or slow) on all kinds of servers;
+# writes docs/test-all.md with date, commit and the end of the log.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+cd "$PROJECT"
+LOG=$CACHE/test-all.log
+mkdir -p "$CACHE" docs
+
+large() {
+  scripts/elasticsearch.sh install es7 && scripts/elasticsearch.sh install opensearch &&
+    cargo test --package binlog-operator --locked -- --ignored &&
+    cargo test --package e2e --locked -- --ignored --test-threads "${E2E_THREADS:-2}"
+}
+
+begin=$SECONDS result=passed
+{ make test && large; } 2>&1 | tee "$LOG" || result=FAILED
+{
+  # shellcheck disable=SC2016  # backticks of Markdown
+  printf '# The last run of `make test-all`\n\n'
+  printf -- '- date: %s\n' "$(date -u '+%Y-%m-%d %H:%M UTC')"
+  printf -- '- commit: %s%s\n' "$(git rev-parse --short HEAD)" "$(git diff --quiet HEAD && echo '' || echo ' (with uncommitted changes)')"
+  printf -- '- machine: %s cores, %s\n' "$(nproc)" "$(uname -srm)"
+  printf -- '- result: %s after %s s\n\n' "$result" $((SECONDS - begin))
+  printf 'The end of its log, test results only:\n\n```\n'
+  grep -E '^(===|test |test result|     Running)' "$LOG" | tail -n 300
+  printf '```\n'
+} >docs/test-all.md
+say "docs/test-all.md: $result"
+[ "$result" = passed ]
