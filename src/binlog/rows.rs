@@ -111,7 +111,23 @@ impl<'a> Unbound<'a> {
     }
 }
 
+impl std::fmt::Display for RowsKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Insert => "WRITE_ROWS",
+            Self::Update => "UPDATE_ROWS",
+            Self::Delete => "DELETE_ROWS",
+        })
+    }
+}
+
 impl RowsEvent<'_> {
+    /// The same rows, read by a table map that knows more ([`TableMap::with_columns`]).
+    #[must_use]
+    pub fn with_table(&self, table: Arc<TableMap>) -> Self {
+        Self { table, ..self.clone() }
+    }
+
     /// True for the last rows event of a statement.
     pub fn ends_statement(&self) -> bool {
         self.flags & FLAG_STATEMENT_END != 0

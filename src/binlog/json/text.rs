@@ -66,20 +66,40 @@ pub(super) fn write_string(bytes: &[u8], out: &mut String) -> Result<(), Malform
     Ok(())
 }
 
-/// The shortest digits that read back as the same number; with an exponent where the point would stand more
-/// than 15 digits away (my_gcvt in strings/dtoa.cc); `.0` where it would look like an integer.
+/// The shortest digits that read back as the same number, the even ones of two equally near; with an
+/// exponent where the point would stand more than 15 digits away and not between digits (my_gcvt in
+/// strings/dtoa.cc); `.0` where it would look like an integer.
 fn write_double(value: f64, out: &mut String) {
-    let scientific = format!("{value:e}");
-    let exponent: i32 = scientific.split_once('e').and_then(|(_, e)| e.parse().ok()).unwrap_or(0);
-    if !(-15..15).contains(&exponent) {
-        out.push_str(&scientific);
+    let mut buffer = zmij::Buffer::new();
+    let shortest = buffer.format(value);
+    let (mantissa, exponent) = shortest.split_once('e').unwrap_or((shortest, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let unsigned = whole.trim_start_matches('-');
+    if value.is_sign_negative() {
+        out.push('-');
+    }
+    let all = format!("{unsigned}{fraction}");
+    let leading = all.len() - all.trim_start_matches('0').len();
+    let digits = all.trim_matches('0');
+    if digits.is_empty() {
+        return out.push_str("0.0");
+    }
+    // Where the point stands, counted from before the first digit.
+    let point = unsigned.len() as i32 - leading as i32 + exponent.parse().unwrap_or(0);
+    let count = digits.len() as i32;
+    if !(-14..=15).contains(&point) && !(1..count).contains(&point) {
+        let (first, rest) = digits.split_at_checked(1).unwrap_or((digits, ""));
+        let dot = if rest.is_empty() { "" } else { "." };
+        let _ = write!(out, "{first}{dot}{rest}e{}", point - 1);
         return;
     }
-    let plain = format!("{value}");
-    out.push_str(&plain);
-    if !plain.contains('.') {
-        out.push_str(".0");
-    }
+    let zeros = |n: i32| "0".repeat(n.max(0) as usize);
+    let (before, after) = digits.split_at_checked(point.clamp(0, count) as usize).unwrap_or((digits, ""));
+    out.push_str(if before.is_empty() { "0" } else { before });
+    out.push_str(&zeros(point - count));
+    out.push('.');
+    out.push_str(&zeros(-point));
+    out.push_str(if after.is_empty() { "0" } else { after });
 }
 
 fn write_opaque(type_code: u8, data: &[u8], out: &mut String) -> Result<(), Malformed> {
