@@ -135,6 +135,12 @@ pub enum BinlogError {
         /// Number found.
         found: usize,
     },
+    /// A JSON value's bytes, or a difference of one, break their format.
+    #[error("binary JSON: {reason}")]
+    Json {
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// The file ends within an event; every whole event before `offset` was given.
     #[error("{file} is truncated: the event at {offset} is not whole")]
     Truncated {
@@ -173,6 +179,7 @@ impl BinlogError {
             | Self::Checksum { .. }
             | Self::UnknownTable { .. }
             | Self::Columns { .. }
+            | Self::Json { .. }
             | Self::Truncated { .. }
             | Self::Encrypted { .. }
             | Self::NotABinlog { .. } => Class::Gap,

@@ -16,6 +16,7 @@ mod format;
 mod frame;
 mod gtid;
 mod header;
+pub mod json;
 mod metadata;
 mod payload;
 mod query;
