@@ -6,7 +6,7 @@
     reason = "tests, and the helpers of tests"
 )]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use binlog_operator::model::Class;
 use binlog_operator::sink::{Auth, Outcome, Severity, Sink, SinkError, SinkOptions, Tls, Verdict};
 use e2e::shared::{self, name};
 use e2e::{ElasticServer, Engine, Fault, FaultProxy, wait_until};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -21,7 +22,7 @@ use tokio::sync::mpsc;
 fn options(addresses: &[&str], index: &str) -> SinkOptions {
     let addresses = addresses.iter().map(|&address| address.to_owned()).collect();
     let mut options = SinkOptions::new(addresses, index, "shop/orders");
-    options.settings = Some(serde_json::json!({"number_of_replicas": 0}));
+    options.settings = Some(json!({"number_of_replicas": 0}));
     options
 }
 
@@ -123,10 +124,45 @@ async fn another_address_is_used_where_one_fails() {
     write(&sink, 1).await.unwrap();
 }
 
+/// Invariant 2: other contents are another index, also where the server keeps its UUID and our alias.
+async fn a_restored_snapshot_is_another_index(server: &ElasticServer, folder: &Path) {
+    let (search, index) = (server.search(), name("restored"));
+    let sink = ready(options(&[&server.url()], &index)).await;
+    let first = sink.index_uuid().await.unwrap();
+    let location = json!({"type": "fs", "settings": {"location": folder}});
+    let _ = search.put("/_snapshot/backup", &location).await.ok();
+    let only = json!({"indices": index});
+    let _ = search.put("/_snapshot/backup/one?wait_for_completion=true", &only).await.ok();
+    let restore = async || {
+        let _ = search.post("/_snapshot/backup/one/_restore?wait_for_completion=true", &only).await.ok();
+        sink.index_uuid().await.unwrap()
+    };
+    let _ = search.call("POST", &format!("/{index}/_close"), None).await.unwrap().ok();
+    let second = restore().await;
+    let _ = search.delete(&format!("/{index}")).await.ok();
+    let third = restore().await;
+    assert!(first != second && second != third && first != third, "{first:?} {second:?} {third:?}");
+    assert_eq!(write(&sink, 1).await.unwrap(), vec![Verdict::Done(Outcome::Created)], "only the UUID tells");
+}
+
 #[tokio::test]
-async fn a_killed_server_is_an_outage_and_the_index_comes_back() {
-    let mut server =
-        ElasticServer::start_with(Engine::Elasticsearch9, &["http.max_content_length=1mb"]).await;
+async fn a_server_that_is_restored_and_killed() {
+    let backups = folder("backups");
+    let settings = ["http.max_content_length=1mb".to_owned(), format!("path.repo={}", backups.display())];
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let mut server = ElasticServer::start_with(Engine::Elasticsearch9, &settings).await;
+    a_restored_snapshot_is_another_index(&server, &backups).await;
+    a_killed_server_is_an_outage_and_the_index_comes_back(&mut server).await;
+    std::fs::remove_dir_all(&backups).ok();
+}
+
+fn folder(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("sink-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+async fn a_killed_server_is_an_outage_and_the_index_comes_back(server: &mut ElasticServer) {
     let index = name("killed");
     let sink = ready(options(&[&server.url()], &index)).await;
     let state = sink.prepare().await.unwrap();
@@ -266,8 +302,7 @@ fn openssl(dir: &Path, args: &str) -> Child {
 /// openssl's own web server: it answers every GET with a page, which shows that TLS was agreed on.
 #[tokio::test]
 async fn tls_is_checked_in_both_directions() {
-    let dir = std::env::temp_dir().join(format!("sink-tls-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).unwrap();
+    let dir = folder("tls");
     for (who, name) in [("server", "/CN=server"), ("client", "/CN=client"), ("other", "/CN=other")] {
         let make = format!(
             "req -x509 -newkey rsa:2048 -nodes -days 2 -subj {name} -addext subjectAltName=IP:127.0.0.1 \

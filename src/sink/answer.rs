@@ -62,8 +62,35 @@ struct ItemResult {
     error: Option<Failure>,
 }
 
+/// The answer to a batch that was carried out whole, read without a parser; `None` for any other.
+fn all_done(bulk: &Bulk, answer: &[u8]) -> Option<Vec<Verdict>> {
+    let mut rest = answer.strip_prefix(br#"{"errors":false,"items":["#)?;
+    let mut verdicts = Vec::with_capacity(bulk.actions());
+    for action in bulk.list() {
+        if action.fault.is_some() {
+            return None;
+        }
+        let head: &[u8] = match action.kind {
+            ActionKind::Index => br#"{"index":{"status":"#,
+            ActionKind::Delete => br#"{"delete":{"status":"#,
+        };
+        if !verdicts.is_empty() {
+            rest = rest.strip_prefix(b",")?;
+        }
+        let (status, tail) = rest.strip_prefix(head)?.split_first_chunk::<3>()?;
+        rest = tail.strip_prefix(b"}}")?;
+        let digit =
+            |sum: u16, byte: &u8| Some(sum * 10 + u16::from(byte.checked_sub(b'0').filter(|d| *d < 10)?));
+        verdicts.push(judge(action.kind, status.iter().try_fold(0, digit)?, None));
+    }
+    (rest == b"]}").then_some(verdicts)
+}
+
 /// One verdict per action of the bulk, or why the answer cannot be one to it.
 pub(super) fn verdicts(bulk: &Bulk, answer: &[u8]) -> Result<Vec<Verdict>, String> {
+    if let Some(verdicts) = all_done(bulk, answer) {
+        return Ok(verdicts);
+    }
     let answer: BulkAnswer = serde_json::from_slice(answer).map_err(|e| format!("_bulk: {e}"))?;
     let sent = bulk.list().iter().filter(|a| a.fault.is_none()).count();
     if answer.items.len() != sent {
@@ -132,6 +159,28 @@ mod tests {
         let answer = br#"{"errors":false,"items":[{"index":{"status":201}},{"delete":{"status":404}}]}"#;
         let found = verdicts(&two(), answer).unwrap();
         assert!(matches!(found.as_slice(), [Verdict::Done(_), Verdict::Rejected { .. }, Verdict::Done(_)]));
+    }
+
+    /// The quick reader and the parser agree; what is written otherwise goes to the parser.
+    #[test]
+    fn answers_are_read_alike_on_both_ways() {
+        let mut body = BulkBody::default();
+        body.push_index("1", 1, b"{}");
+        body.push_delete("2", 1);
+        let bulk = body.seal();
+        for (index, delete) in [(200, 200), (201, 404), (200, 418)] {
+            let quick = format!(
+                r#"{{"errors":false,"items":[{{"index":{{"status":{index}}}}},{{"delete":{{"status":{delete}}}}}]}}"#
+            );
+            let slow = quick.replace(':', " : ");
+            assert!(
+                all_done(&bulk, quick.as_bytes()).is_some() && all_done(&bulk, slow.as_bytes()).is_none()
+            );
+            assert_eq!(verdicts(&bulk, quick.as_bytes()), verdicts(&bulk, slow.as_bytes()));
+            for end in 0..quick.len() {
+                assert!(verdicts(&bulk, quick.as_bytes().get(..end).unwrap()).is_err(), "{end}");
+            }
+        }
     }
 
     /// Invariant 6: nothing but a whole, fitting answer is success.

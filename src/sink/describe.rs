@@ -71,8 +71,14 @@ impl IndexInfo {
         self.settings.get(name).and_then(Value::as_str)
     }
 
-    pub(super) fn uuid(&self) -> &str {
-        self.setting("index.uuid").unwrap_or_default()
+    /// The index's UUID; behind a slash that of its history where a snapshot was restored over it, which
+    /// changes the documents but not the first.
+    pub(super) fn uuid(&self) -> String {
+        let uuid = self.setting("index.uuid").unwrap_or_default();
+        match self.setting("index.history.uuid") {
+            Some(history) => format!("{uuid}/{history}"),
+            None => uuid.to_owned(),
+        }
     }
 
     /// The blocks that are on.

@@ -94,7 +94,10 @@ pub enum SinkError {
         reason: String,
     },
     /// 403.
-    #[error("{address}: not allowed (403): {reason}; grant the user the named privilege or lift the block")]
+    #[error(
+        "{address}: not allowed (403): {reason}; grant the user manage, read, index and delete on the index \
+             and on <index>--*, or lift the block"
+    )]
     Forbidden {
         /// The address.
         address: String,

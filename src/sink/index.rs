@@ -22,7 +22,7 @@ const MAX_NAME_BYTES: usize = 255;
 pub struct IndexState {
     /// The concrete index: the configured one, or the one behind the configured alias.
     pub name: String,
-    /// Its UUID: another one is another index.
+    /// Its identity: another one is another index, or other contents by a restored snapshot.
     pub uuid: String,
     /// How long the versions of deleted documents are kept.
     pub gc_deletes: Duration,
@@ -72,10 +72,11 @@ impl Sink {
         if shared { Ok(()) } else { self.call(Method::POST, "/_aliases", Some(&actions)).await.map(drop) }
     }
 
-    /// The UUID of the index that the configured name stands for now; `None` where there is none.
+    /// The identity of the index that the configured name stands for now; `None` where there is none. To be
+    /// asked now and then: a snapshot restored after a deletion brings our alias along, so that writes succeed.
     pub async fn index_uuid(&self) -> Result<Option<String>> {
         Ok(match self.describe(&self.inner.options.index).await? {
-            Lookup::One(info) => Some(info.uuid().to_owned()),
+            Lookup::One(info) => Some(info.uuid()),
             Lookup::Missing | Lookup::Many(_) => None,
         })
     }
@@ -91,7 +92,7 @@ impl Sink {
         self.set_target(&info.name, &write_alias);
         IndexState {
             name: info.name.clone(),
-            uuid: info.uuid().to_owned(),
+            uuid: info.uuid(),
             gc_deletes: info.gc_deletes(),
             created,
             was_synced: marker::mark_of(&info.meta, &self.inner.options.task).is_some_and(|m| m.synced),

@@ -72,7 +72,14 @@ impl From<SinkError> for Finding {
             SinkError::Forbidden { .. } | SinkError::IndexMissing { .. } => {
                 finding_of(class, INDEX_FIELD, &text)
             }
-            _ => finding_of(class, "sink.elasticsearch.addresses", &text),
+            SinkError::Unreachable { .. } | SinkError::BadAnswer { .. } => {
+                finding_of(class, "sink.elasticsearch.addresses", &text)
+            }
+            _ => {
+                let text = text.trim_end_matches("; the request may have been carried out");
+                let remedy = "see the logs of the server and of the proxies before it";
+                Self::new(Severity::Error, class, "sink.elasticsearch.addresses", text.to_owned(), remedy)
+            }
         }
     }
 }

@@ -184,7 +184,7 @@ fn remedy(kind: &str) -> &'static str {
     match kind {
         "cluster_block_exception" => "; lift the index's block (index.blocks.*)",
         "index_closed_exception" => "; open the index (POST <index>/_open)",
-        "security_exception" => "; grant the user the privileges index and delete on the index",
+        "security_exception" => "; grant the user index and delete on the index and on <index>--*",
         "routing_missing_exception" => "; the mapping requires _routing, which is not supported",
         _ => "",
     }
