@@ -15,7 +15,6 @@ mod bound;
 mod cascade;
 mod compat;
 mod compile;
-mod ddl;
 mod error;
 mod explain;
 mod functions;
@@ -33,7 +32,6 @@ mod value;
 mod walk;
 
 pub use bound::{BoundTable, Touched};
-pub use ddl::{DdlEffect, SchemaHistory};
 pub use error::MappingError;
 pub use keys::KeyColumn;
 pub use lookup::Lookup;
