@@ -31,6 +31,9 @@ mod text;
 mod value;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 pub use bound::{BoundTable, Touched};
 pub use error::MappingError;
 pub use keys::KeyColumn;
