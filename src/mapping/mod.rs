@@ -15,6 +15,7 @@ mod bound;
 mod cascade;
 mod compat;
 mod compile;
+mod ddl;
 mod error;
 mod explain;
 mod functions;
@@ -35,6 +36,7 @@ mod walk;
 mod tests;
 
 pub use bound::{BoundTable, Touched};
+pub use ddl::{DdlEffect, SchemaHistory};
 pub use error::MappingError;
 pub use keys::KeyColumn;
 pub use lookup::Lookup;
