@@ -15,6 +15,7 @@ mod bound;
 mod cascade;
 mod compat;
 mod compile;
+mod ddl;
 mod error;
 mod explain;
 mod functions;
@@ -31,7 +32,11 @@ mod text;
 mod value;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 pub use bound::{BoundTable, Touched};
+pub use ddl::{DdlEffect, SchemaHistory};
 pub use error::MappingError;
 pub use keys::KeyColumn;
 pub use lookup::Lookup;
