@@ -133,6 +133,11 @@ impl Transactions {
         None
     }
 
+    /// Takes what was kept back of the open transaction.
+    pub(super) fn kept_back(&mut self) -> Option<(Vec<u8>, Prepared)> {
+        self.collecting.take()
+    }
+
     pub(super) fn schemas_moved(&mut self, schemas: Arc<Vec<TableColumns>>) {
         if let Some(open) = self.open.back_mut() {
             open.schemas = Some(schemas);
@@ -141,7 +146,6 @@ impl Transactions {
 
     /// The open transaction is whole.
     pub(super) fn end(&mut self, end: BinlogPosition) {
-        self.collecting = None;
         self.close(end);
     }
 
