@@ -277,7 +277,7 @@ impl Core {
         if self.phase == Phase::Ended {
             return;
         }
-        if self.transactions.advance() {
+        if self.transactions.advance(self.config.max_transactions) {
             self.progressed = self.now.millis;
             self.saving.changed = true;
         }
