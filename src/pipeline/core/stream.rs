@@ -177,9 +177,21 @@ impl Core {
             self.full_due = false;
             self.builds.remove(FULL);
             self.builds.add(self.full_spec(), None, &self.cause, first_version, true);
+            self.letters_again();
         }
         self.phase = Phase::Recording;
         self.saving.urgent = true;
+    }
+
+    /// A Full awaits the dead letters too: an id that is in neither table nor index is nowhere else.
+    fn letters_again(&mut self) {
+        let hold = self.name();
+        self.builds.also(FULL, hold);
+        for key in self.letters.keys() {
+            if self.mark(&key, Waiter::Page(hold), false) {
+                self.builds.wait(hold);
+            }
+        }
     }
 
     pub(super) fn full_spec(&self) -> BuildSpec {
@@ -215,6 +227,7 @@ impl Core {
             let spec = self.full_spec();
             let cause = full.cause.clone();
             self.builds.add(spec, Some(full), &cause, 0, true);
+            self.letters_again();
         }
         if replaced {
             self.gap("the index was replaced while the task was down".into());
