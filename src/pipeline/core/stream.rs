@@ -177,14 +177,18 @@ impl Core {
             self.full_due = false;
             self.builds.remove(FULL);
             self.builds.add(self.full_spec(), None, &self.cause, first_version, true);
-            self.letters_again();
+            self.full_begins();
         }
         self.phase = Phase::Recording;
         self.saving.urgent = true;
     }
 
-    /// A Full awaits the dead letters too: an id that is in neither table nor index is nowhere else.
-    fn letters_again(&mut self) {
+    /// A Full begins or goes on. It awaits the dead letters too: an id that is in neither table nor index is
+    /// nowhere else. And its sweep waits until all has landed that was read before.
+    fn full_begins(&mut self) {
+        if !std::mem::take(&mut self.first) {
+            self.sweep_from = self.now.millis + self.config.landing;
+        }
         let hold = self.name();
         self.builds.also(FULL, hold);
         for key in self.letters.keys() {
@@ -227,7 +231,7 @@ impl Core {
             let spec = self.full_spec();
             let cause = full.cause.clone();
             self.builds.add(spec, Some(full), &cause, 0, true);
-            self.letters_again();
+            self.full_begins();
         }
         if replaced {
             self.gap("the index was replaced while the task was down".into());

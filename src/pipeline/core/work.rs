@@ -69,7 +69,7 @@ impl Core {
         self.add_builds();
         let most = self.lanes.len() * self.batch_limit * 3;
         while self.pending() < most {
-            match self.builds.need() {
+            match self.builds.need(self.now.millis >= self.sweep_from) {
                 Need::Nothing => return,
                 Need::Sweeping => self.build_moved(BuildPhase::Sweeping),
                 Need::Complete => {
