@@ -14,7 +14,8 @@ impl Core {
 
     pub(super) fn rows(&mut self, rows: Rows) {
         let Some(rows) = self.transactions.keep_back(rows) else { return };
-        if let Some(lock) = rows.lock {
+        let asks = !rows.keys.is_empty() || !rows.lookups.is_empty();
+        if let Some(lock) = rows.lock.filter(|_| asks) {
             self.seen.lock(self.transactions.newest(), lock);
         }
         self.dirty(&rows.keys, rows.lookups);
