@@ -48,7 +48,7 @@ impl Core {
             fresh,
             version,
             taken: now,
-            seen: self.transactions.newest(),
+            seen: self.seen.newest(),
             bad: Vec::new(),
             missing: Vec::new(),
         });

@@ -143,8 +143,14 @@ impl Builds {
         }
     }
 
-    /// What the active build needs next; `Complete` ends it.
-    pub(super) fn need(&mut self) -> Need {
+    /// True where a sweep is all that the active build waits for.
+    pub(super) fn sweeps(&self) -> bool {
+        let active = self.queue.front();
+        active.is_some_and(|build| build.record.phase == BuildPhase::Sweeping && !build.swept_once)
+    }
+
+    /// What the active build needs next; `Complete` ends it. A sweep begins only if it `may`.
+    pub(super) fn need(&mut self, may: bool) -> Need {
         let sweep = self.sweep;
         let Some(build) = self.queue.front_mut() else { return Need::Nothing };
         if build.asked {
@@ -158,6 +164,7 @@ impl Builds {
                 build.record.phase = BuildPhase::Sweeping;
                 Need::Sweeping
             }
+            BuildPhase::Sweeping if sweeps && !build.swept_once && !may => Need::Nothing,
             BuildPhase::Sweeping if sweeps && !(build.swept_once && build.walked) => {
                 let first = !std::mem::replace(&mut build.swept_once, true);
                 (build.asked, build.walked) = (true, false);
@@ -202,6 +209,13 @@ impl Builds {
         let last = last.filter(|_| build.record.phase == BuildPhase::Walking);
         build.pages.push_back(WalkedPage { hold, last, keys: page.keys.len() as u64, waiting: 0 });
         true
+    }
+
+    /// Ids that a build awaits besides those that it walks.
+    pub(super) fn also(&mut self, name: &str, hold: u64) {
+        if let Some(build) = self.queue.iter_mut().find(|build| build.spec.name == name) {
+            build.pages.push_back(WalkedPage { hold, last: None, keys: 0, waiting: 0 });
+        }
     }
 
     /// The page could not be fetched.
@@ -275,34 +289,35 @@ mod tests {
     fn the_cursor_follows_acknowledgement_in_order() {
         let mut builds = Builds { sweep: true, ..Builds::default() };
         builds.add(spec(Selection::Full), None, "initial", 7, false);
-        assert_eq!(builds.need(), Need::Walk { after: None, limit: 2 });
-        assert_eq!(builds.need(), Need::Nothing);
+        assert_eq!(builds.need(true), Need::Walk { after: None, limit: 2 });
+        assert_eq!(builds.need(true), Need::Nothing);
         builds.walked("b", 1, 100, &page(&[1, 2], true));
         builds.wait(100);
-        assert_eq!(builds.need(), Need::Walk { after: Some(Key::int(2)), limit: 2 });
+        assert_eq!(builds.need(true), Need::Walk { after: Some(Key::int(2)), limit: 2 });
         builds.walked("b", 1, 101, &page(&[3], false));
         assert!(!builds.advance());
         assert_eq!(builds.records()["b"].cursor, None);
-        assert_eq!(builds.need(), Need::Nothing);
+        assert_eq!(builds.need(true), Need::Nothing);
         builds.release(100);
         assert!(builds.advance());
         assert_eq!(
             (builds.records()["b"].cursor.clone(), builds.records()["b"].keys_done),
             (Some(Key::int(3)), 3)
         );
-        assert_eq!(builds.need(), Need::Sweeping);
-        assert_eq!(builds.need(), Need::Sweep { below: 7, first: true });
+        assert_eq!(builds.need(true), Need::Sweeping);
+        assert_eq!(builds.need(false), Need::Nothing);
+        assert_eq!(builds.need(true), Need::Sweep { below: 7, first: true });
         builds.walked("b", 1, 102, &page(&[9], true));
-        assert_eq!(builds.need(), Need::Sweep { below: 7, first: false });
+        assert_eq!(builds.need(true), Need::Sweep { below: 7, first: false });
         builds.walk_failed("b", 1);
-        assert_eq!(builds.need(), Need::Sweep { below: 7, first: true });
+        assert_eq!(builds.need(true), Need::Sweep { below: 7, first: true });
         builds.walked("b", 1, 103, &page(&[], false));
         builds.wait(102);
         builds.advance();
-        assert_eq!(builds.need(), Need::Nothing);
+        assert_eq!(builds.need(true), Need::Nothing);
         builds.release(102);
         builds.advance();
-        assert_eq!(builds.need(), Need::Complete);
+        assert_eq!(builds.need(true), Need::Complete);
         assert_eq!(builds.complete().as_deref(), Some("b"));
     }
 
@@ -315,7 +330,7 @@ mod tests {
         known.cursor = Some(Key::int(2));
         let mut again = Builds::default();
         again.add(spec(Selection::Keys(keys)), Some(known.clone()), "reindex", 0, false);
-        assert_eq!(again.need(), Need::Keys(page(&[3, 4], true)));
+        assert_eq!(again.need(true), Need::Keys(page(&[3, 4], true)));
         known.phase = BuildPhase::Complete;
         let mut third = Builds::default();
         third.add(spec(Selection::Part), Some(known), "reindex", 0, false);

@@ -36,7 +36,7 @@ pub(super) struct Batch {
     pub(super) version: u64,
     /// When the version was taken, ms.
     pub(super) taken: u64,
-    /// The newest transaction that had been seen then.
+    /// What the connection was told to wait for.
     pub(super) seen: u64,
     /// Keys without a row, once read; those that cannot be documents, with the reason.
     pub(super) bad: Vec<(usize, String)>,

@@ -17,6 +17,8 @@ pub(super) struct Lookup {
     pub(super) after: Option<Key>,
     pub(super) pages: usize,
     asked: bool,
+    /// What the connection was told to wait for.
+    pub(super) seen: u64,
     fetched: bool,
     /// Ids of its pages that are not acknowledged.
     waiting: u64,
@@ -63,6 +65,7 @@ impl Lookups {
                 after: None,
                 pages: 0,
                 asked: false,
+                seen: 0,
                 fetched: false,
                 waiting: 0,
             };
@@ -77,9 +80,9 @@ impl Lookups {
         idle.map(|(id, _)| *id).collect()
     }
 
-    pub(super) fn asked(&mut self, id: u64) -> Option<&Lookup> {
+    pub(super) fn asked(&mut self, id: u64, seen: u64) -> Option<&Lookup> {
         let lookup = self.running.get_mut(&id)?;
-        lookup.asked = true;
+        (lookup.asked, lookup.seen) = (true, seen);
         Some(lookup)
     }
 
@@ -131,13 +134,13 @@ mod tests {
         let mut ids = 10..;
         lookups.start(100, || ids.next().unwrap());
         assert_eq!(lookups.ready(), [10, 11]);
-        lookups.asked(10);
+        lookups.asked(10, 0);
         lookups.answered(10, Some((Some(Key::int(3)), true)));
         lookups.wait(10);
         assert_eq!(lookups.running[&10].after, Some(Key::int(3)));
-        lookups.asked(10);
+        lookups.asked(10, 0);
         lookups.answered(10, None);
-        lookups.asked(10);
+        lookups.asked(10, 0);
         lookups.answered(10, Some((None, false)));
         assert!(lookups.finish(10).is_empty());
         lookups.release(10);

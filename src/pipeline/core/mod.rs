@@ -60,6 +60,10 @@ pub struct Config {
     pub save_interval: u64,
     /// No action older than this is sent. Default 30,000.
     pub max_age: u64,
+    /// What was sent lands at most so long after its version was taken: `max_age` and the way to the index.
+    /// No sweep begins earlier after its Full, as it would miss what a dead or fenced owner has under way.
+    /// Default 40,000.
+    pub landing: u64,
     /// An answer later than this after the version was taken does not count: half of `index.gc_deletes`.
     pub late_answer: u64,
     /// Dead letters that the store may hold. Default 10,000.
@@ -86,6 +90,7 @@ impl Default for Config {
             full_page: 2_000,
             save_interval: 10_000,
             max_age: 30_000,
+            landing: 40_000,
             late_answer: 1_800_000,
             max_dead_letters: 10_000,
             repair: true,
@@ -163,6 +168,10 @@ pub struct Core {
     lookups: Lookups,
     builds: Builds,
     waiting_builds: Vec<BuildSpec>,
+    /// No sweep before this time.
+    sweep_from: u64,
+    /// Nobody wrote to the index before this owner.
+    first: bool,
     letters: DeadLetters,
     source: Health,
     sink: Health,
@@ -190,6 +199,7 @@ impl Core {
     ) -> Self {
         // where state is lost, an owner of before may still live: his epochs must not come again
         let epoch = loaded.as_ref().map_or(now.unix_micros / 1_000, |loaded| loaded.epoch) + 1;
+        let first = loaded.is_none() && !identity.was_synced;
         let loaded = loaded.unwrap_or_default();
         let lanes = (0..config.lanes.max(1)).map(|_| Lane::default()).collect();
         let health = |salt: u64| Health::new(config.seed.wrapping_mul(31).wrapping_add(salt));
@@ -210,6 +220,8 @@ impl Core {
             lookups: Lookups::default(),
             builds: Builds::new(config.sweep),
             waiting_builds: Vec::new(),
+            sweep_from: now.millis,
+            first,
             letters: DeadLetters::new(letters, config.max_dead_letters),
             source: health(1),
             sink: health(2),
@@ -249,7 +261,7 @@ impl Core {
             Input::Begin(begin) => self.begin(begin),
             Input::XaStart(xid) => self.transactions.xa_start(xid),
             Input::Rows(rows) => self.rows(rows),
-            Input::End(end) => self.transactions.end(end),
+            Input::End(end) => self.whole(end),
             Input::XaPrepared(end) => self.transactions.end_prepared(end),
             Input::XaResolved { xid, commit } => self.xa_resolved(&xid, commit),
             Input::Schemas(schemas) => self.transactions.schemas_moved(schemas),
@@ -279,7 +291,7 @@ impl Core {
         if self.phase == Phase::Ended {
             return;
         }
-        if self.transactions.advance() {
+        if self.transactions.advance(self.config.max_transactions) {
             self.progressed = self.now.millis;
             self.saving.changed = true;
         }

@@ -10,8 +10,10 @@ use crate::model::{Gtid, GtidSet};
 pub(super) struct SeenSet {
     gtids: Option<GtidSet>,
     text: Option<Arc<str>>,
-    /// With the sequence number of their transaction.
-    locks: VecDeque<(u64, RowLock)>,
+    /// Numbered, and with the sequence number of their transaction.
+    locks: VecDeque<(u64, u64, RowLock)>,
+    /// The number of the newest lock.
+    newest: u64,
     /// Commits become visible in the order of the binlog: the last one's lock stands for all.
     ordered: bool,
 }
@@ -22,7 +24,7 @@ impl SeenSet {
     }
 
     pub(super) fn reset(&mut self, gtids: Option<GtidSet>) {
-        *self = Self { gtids, ordered: self.ordered, ..Self::default() };
+        *self = Self { gtids, ordered: self.ordered, newest: self.newest, ..Self::default() };
     }
 
     pub(super) fn gtid(&mut self, gtid: Option<&Gtid>) {
@@ -33,18 +35,25 @@ impl SeenSet {
     }
 
     pub(super) fn lock(&mut self, transaction: u64, lock: RowLock) {
-        if self.gtids.is_some() || self.locks.back().is_some_and(|(last, _)| *last == transaction) {
+        if self.gtids.is_some() || self.locks.back().is_some_and(|(_, last, _)| *last == transaction) {
             return;
         }
         if self.ordered {
             self.locks.clear();
         }
-        self.locks.push_back((transaction, lock));
+        self.newest += 1;
+        self.locks.push_back((self.newest, transaction, lock));
     }
 
-    /// Some connection had to wait for everything up to this transaction and did.
-    pub(super) fn confirmed(&mut self, transaction: u64) {
-        while self.locks.front().is_some_and(|(seq, _)| *seq <= transaction) {
+    /// Names what [`SeenSet::token`] holds now.
+    pub(super) fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    /// Some connection had to wait for all locks up to this one and did. Not "for this transaction": the
+    /// lock of the open one may have come after the connection was told what to wait for.
+    pub(super) fn confirmed(&mut self, newest: u64) {
+        while self.locks.front().is_some_and(|(number, ..)| *number <= newest) {
             self.locks.pop_front();
         }
     }
@@ -62,6 +71,29 @@ impl SeenSet {
         if self.locks.is_empty() {
             return Seen::Nothing;
         }
-        Seen::Locks(self.locks.iter().map(|(_, lock)| lock.clone()).collect())
+        Seen::Locks(self.locks.iter().map(|(.., lock)| lock.clone()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Key, TableName};
+
+    #[test]
+    fn a_lock_that_came_later_is_not_confirmed() {
+        let lock = |id| RowLock {
+            table: TableName::new("shop", "orders"),
+            columns: Arc::new(["id".to_owned()]),
+            key: Key::int(id),
+        };
+        let mut seen = SeenSet::new(false);
+        seen.lock(1, lock(1));
+        let told = seen.newest();
+        seen.lock(2, lock(2));
+        seen.confirmed(told);
+        assert_eq!(seen.token(), Seen::Locks(Arc::new([lock(2)])));
+        seen.confirmed(seen.newest());
+        assert_eq!((seen.token(), seen.unconfirmed()), (Seen::Nothing, 0));
     }
 }

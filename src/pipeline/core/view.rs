@@ -158,6 +158,7 @@ impl Core {
             .chain(healths.into_iter().filter_map(super::Health::retry_at))
             .chain(self.saving.due(self.config.save_interval))
             .chain(letters)
+            .chain(self.builds.sweeps().then_some(self.sweep_from))
             .chain(self.foreign.map(|_| self.check_at))
             .filter(|at| *at > self.now.millis)
             .min()

@@ -25,7 +25,7 @@ impl Core {
             }
             let seen = self.seen.token();
             let limit = self.config.lookup_page;
-            let Some(lookup) = self.lookups.asked(id) else { continue };
+            let Some(lookup) = self.lookups.asked(id, self.seen.newest()) else { continue };
             self.counts.lookups += 1;
             self.out.push(Command::Lookup {
                 lookup: id,
@@ -39,7 +39,8 @@ impl Core {
     }
 
     pub(super) fn lookup_done(&mut self, id: u64, page: Outcome<Page>) {
-        let Some(pages) = self.lookups.running.get(&id).map(|lookup| lookup.pages) else { return };
+        let lookup = self.lookups.running.get(&id);
+        let Some((pages, seen)) = lookup.map(|lookup| (lookup.pages, lookup.seen)) else { return };
         match page {
             Err(failure) => {
                 self.lookups.answered(id, None);
@@ -47,6 +48,7 @@ impl Core {
             }
             Ok(page) => {
                 self.source.succeeded();
+                self.seen.confirmed(seen);
                 for key in &page.keys {
                     // a fan-out of many pages gives way to fresh ids
                     if self.mark(key, Waiter::Page(id), pages == 0) {
@@ -73,7 +75,7 @@ impl Core {
         }
         let most = self.lanes.len() * self.batch_limit * 3;
         while self.pending() < most {
-            match self.builds.need() {
+            match self.builds.need(self.now.millis >= self.sweep_from) {
                 Need::Nothing => return,
                 Need::Sweeping => self.build_moved(BuildPhase::Sweeping),
                 Need::Complete => {
@@ -175,7 +177,13 @@ impl Core {
                 Selection::DeadLetters => Selection::Keys(self.letters.keys()),
                 other => other,
             };
+            let build = spec.name.clone();
             self.builds.add(BuildSpec { selection, ..spec }, known, "reindex", first, false);
+            if self.builds.done.contains_key(&build) {
+                // an owner of before completed it, and perhaps could not say so any more
+                self.out.push(Command::BuildMoved { build, phase: BuildPhase::Complete });
+                continue;
+            }
             self.saving.urgent = true;
         }
     }
