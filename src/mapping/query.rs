@@ -8,6 +8,7 @@ use sqlparser::dialect::MySqlDialect;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
+use super::analysis::is_dual;
 use super::error::{MappingError, fragment};
 use super::text::{Lexed, quoted, the_mark};
 use super::{functions, syntax};
@@ -199,6 +200,7 @@ impl Survey<'_> {
     fn relation(&mut self, name: &ObjectName) -> Result<(), MappingError> {
         let parts: Vec<_> = name.0.iter().filter_map(|part| part.as_ident()).collect();
         match parts.as_slice() {
+            [_] if is_dual(name) => {}
             [table] if self.ctes.contains(&table.value.to_lowercase()) => {}
             [table] => {
                 let database = self.database.ok_or_else(|| MappingError::Table {
