@@ -92,9 +92,9 @@ fn shown(column: &CatalogColumn) -> String {
 /// set, utf8mb4 wins over a smaller one. Anything else is an error of the server's, or not surely known.
 fn mixed_text(from: &str, to: &str) -> Option<Operand> {
     let (from_set, to_set) = (charset(from), charset(to));
-    let bin = |name: &str, set: &str| name == format!("{set}_bin");
+    let bin = |name: &str| name.ends_with("_bin");
     if from_set == to_set {
-        return match (bin(from, from_set), bin(to, to_set)) {
+        return match (bin(from), bin(to)) {
             (true, false) => Some(Operand::Collate(from.to_owned())),
             (false, true) => Some(Operand::Plain),
             _ => None,

@@ -14,7 +14,7 @@ use super::query::{ParsedQuery, TableAction, main_select};
 use super::scope::{ColRef, Found, Names, Occurrence, Resolver, column_of, column_parts, same_column};
 use super::walk::WalkText;
 use super::{cascade, overrides, separable};
-use crate::model::{Catalog, CatalogColumn, TableName};
+use crate::model::{Catalog, CatalogColumn, CatalogTable, TableName};
 
 pub(super) fn compile(parsed: &ParsedQuery, catalog: &Catalog) -> Result<Plan, MappingError> {
     let names = Names::new(catalog);
@@ -40,7 +40,7 @@ pub(super) fn compile(parsed: &ParsedQuery, catalog: &Catalog) -> Result<Plan, M
     if !catalog.cascades_logged {
         warnings.extend(cascade::add(&mut build.tables, names));
     }
-    let (head, tail) = parsed.around_mark();
+    let (head, tail) = parsed.text.around_mark();
     let Build { lookups, tables, ignored, .. } = build;
     Ok(Plan {
         main: occurrence(&analysis, &key).map(|o| o.table.clone()).unwrap_or_default(),
@@ -196,7 +196,7 @@ fn walk_text(parsed: &ParsedQuery, analysis: &Analysis<'_>, main: &Main<'_>, key
         alone: main.scope.relations.len() == 1,
         ..WalkText::default()
     };
-    text.cut(parsed);
+    text.cut(&parsed.text);
     text
 }
 
@@ -310,9 +310,16 @@ pub(super) fn table_plan<'t>(
             table: table.clone(),
             rules: vec![],
             columns: catalog.map(|c| c.columns.clone()).unwrap_or_default(),
-            primary_key: catalog.map(|c| c.primary_key.clone()).unwrap_or_default(),
+            primary_key: catalog.map(bindable_key).unwrap_or_default(),
         }
     })
+}
+
+/// The primary key, where each of its columns can be bound from a row image.
+fn bindable_key(table: &CatalogTable) -> Vec<String> {
+    let column = |name: &String| column_of(table, name).and_then(|at| table.columns.get(at));
+    let bindable = |name: &String| column(name).is_some_and(|c| keys::check(c).is_ok());
+    if table.primary_key.iter().all(bindable) { table.primary_key.clone() } else { vec![] }
 }
 
 fn names(table: &Occurrence<'_>, columns: &[ColRef]) -> Vec<String> {

@@ -6,7 +6,7 @@ use super::error::MappingError;
 use super::keys;
 use super::lookup::{Lookup, Source};
 use super::plan::{Action, Events, Rule};
-use super::query::{LookupRule, TableAction, main_select, parse_query, with_plain_mark};
+use super::query::{LookupRule, TableAction, Template, main_select};
 use super::scope::column_of;
 use crate::model::{CatalogColumn, TableName};
 
@@ -91,8 +91,10 @@ fn lookup(build: &Build<'_, '_>, table: &TableName, rule: &LookupRule) -> Result
     };
     let column = known(build, table, &rule.key)?;
     compat::keyable(column).map_err(|why| fail(format!("its column {} cannot be bound: {why}", rule.key)))?;
-    let (lexed, mark) = with_plain_mark(&rule.sql).map_err(|e| fail(format!("lookup: {e}")))?;
-    let query = parse_query("mapping.tables[].lookup.sql", &lexed.text)?;
+    let place = "mapping.tables[].lookup.sql";
+    let database = build.parsed.input.database.as_deref();
+    let (text, query, _) =
+        Template::read(place, &rule.sql, database, true).map_err(|e| fail(format!("lookup: {e}")))?;
     let select = main_select(&query).map_err(|e| fail(format!("lookup: {e}")))?;
     let names: Option<Vec<String>> = select.projection.iter().map(output_name).collect();
     let names = names.filter(|names| names.len() == build.key.len());
@@ -102,16 +104,12 @@ fn lookup(build: &Build<'_, '_>, table: &TableName, rule: &LookupRule) -> Result
         let column = build.analysis.occurrences.get(at.occurrence)?.column(at.column)?;
         Some(keys::marker(column.column.kind, &column.sql_type))
     });
+    let (head, tail) = text.around_mark();
     Ok(Lookup {
         table: table.clone(),
         columns: vec![rule.key.clone()],
         path: "mapping.tables".to_owned(),
-        source: Source::Text {
-            head: lexed.slice(0, mark).to_owned(),
-            tail: lexed.slice(mark + 1, lexed.text.len()).to_owned(),
-            key,
-            markers: markers.collect(),
-        },
+        source: Source::Text { head, tail, key, markers: markers.collect() },
     })
 }
 

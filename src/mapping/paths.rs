@@ -166,7 +166,8 @@ impl<'c> Graph<'_, 'c> {
     fn links(&self, edges: &BTreeSet<Edge>, from: usize, to: usize) -> Vec<Link> {
         let between = edges.iter().filter(|e| e.from.occurrence == from && e.to.occurrence == to);
         let usable = between.filter_map(|edge| {
-            let operand = compat::operand(self.column(edge.from)?, self.column(edge.to)?).ok()?;
+            let (a, b) = (self.column(edge.from)?, self.column(edge.to)?);
+            let operand = compat::operand(a, b).ok().filter(|_| !edge.merged || compat::same_class(a, b))?;
             Some(Link { from: edge.from, to: edge.to, operand })
         });
         let (plain, other): (Vec<Link>, Vec<Link>) = usable.partition(|link| link.operand == Operand::Plain);
@@ -208,6 +209,9 @@ pub(super) fn explain_missing(analysis: &Analysis<'_>, occurrence: usize) -> Str
         if let (Some((from, a)), Some((to, b))) = (name(edge.from), name(edge.to)) {
             reasons.insert(match compat::operand(a, b) {
                 Err(why) => format!("{from} = {to} does not serve ({why})"),
+                Ok(_) if edge.merged && !compat::same_class(a, b) => {
+                    format!("{from} = {to} does not serve (it compares groups of another collation)")
+                }
                 Ok(_) => format!("{from} = {to} leads to a table that has no path itself"),
             });
         }

@@ -8,6 +8,7 @@ use sqlparser::dialect::MySqlDialect;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
+use super::analysis::is_dual;
 use super::error::{MappingError, fragment};
 use super::text::{Lexed, quoted, the_mark};
 use super::{functions, syntax};
@@ -64,12 +65,7 @@ pub struct LookupRule {
 pub struct ParsedQuery {
     pub(super) input: QueryText,
     pub(super) query: Box<Query>,
-    /// The text that `query` was parsed from: the mark stands as `?`.
-    pub(super) lexed: Lexed,
-    /// Byte offset of the mark.
-    pub(super) mark: usize,
-    /// Byte offsets of table names that `database` must be put before.
-    pub(super) unqualified: Vec<usize>,
+    pub(super) text: Template,
     pub(super) rules: BTreeMap<TableName, TableAction>,
     tables: Vec<TableName>,
 }
@@ -83,21 +79,15 @@ pub fn parse(query: &QueryText) -> Result<ParsedQuery, MappingError> {
             remedy: "name the result column that the placeholder filters".to_owned(),
         });
     }
-    let (lexed, mark) = with_plain_mark(&query.sql)?;
-    let parsed = parse_query("query.sql", &lexed.text)?;
-    let mut survey = Survey { database: query.database.as_deref(), ..Survey::default() };
-    survey.volatile_allowed = query.volatile_allowed;
-    survey.ctes(&parsed);
-    if let ControlFlow::Break(error) = parsed.visit(&mut survey) {
-        return Err(*error);
-    }
+    let database = query.database.as_deref();
+    let (text, parsed, mut tables) =
+        Template::read("query.sql", &query.sql, database, query.volatile_allowed)?;
     main_select(&parsed)?;
     let rules = rules(query)?;
     let extra = rules.iter().filter(|(_, action)| **action != TableAction::Ignore).map(|(table, _)| table);
-    survey.tables.extend(extra.cloned());
-    let unqualified = survey.unqualified.iter().map(|name| lexed.ident_start(name)).collect();
-    let tables = survey.tables.into_iter().collect();
-    Ok(ParsedQuery { input: query.clone(), query: parsed, lexed, mark, unqualified, rules, tables })
+    tables.extend(extra.cloned());
+    let tables = tables.into_iter().collect();
+    Ok(ParsedQuery { input: query.clone(), query: parsed, text, rules, tables })
 }
 
 impl ParsedQuery {
@@ -112,14 +102,68 @@ impl ParsedQuery {
     }
 }
 
+/// SQL with one mark, ready to be written out for any number of keys.
+#[derive(Clone, Debug)]
+pub(super) struct Template {
+    /// The text that the query was parsed from: the mark stands as `?`.
+    pub lexed: Lexed,
+    /// Byte offset of the mark.
+    pub mark: usize,
+    /// Byte offsets of table names that the schema must be put before, ascending.
+    unqualified: Vec<usize>,
+    /// The schema in backticks.
+    schema: String,
+}
+
+impl Template {
+    /// Reads SQL: finds the mark, parses, refuses what is not understood; also says which tables it names.
+    pub(super) fn read(
+        place: &'static str,
+        sql: &str,
+        database: Option<&str>,
+        volatile_allowed: bool,
+    ) -> Result<(Self, Box<Query>, BTreeSet<TableName>), MappingError> {
+        let (lexed, mark) = with_plain_mark(place, sql)?;
+        let parsed = parse_query(place, &lexed.text)?;
+        let mut survey = Survey { database, volatile_allowed, ..Survey::default() };
+        survey.ctes(&parsed);
+        if let ControlFlow::Break(error) = parsed.visit(&mut survey) {
+            return Err(*error);
+        }
+        let mut unqualified: Vec<usize> =
+            survey.unqualified.iter().map(|name| lexed.ident_start(name)).collect();
+        unqualified.sort_unstable();
+        let schema = database.map(quoted).unwrap_or_default();
+        Ok((Self { lexed, mark, unqualified, schema }, parsed, survey.tables))
+    }
+
+    /// The text around the mark.
+    pub(super) fn around_mark(&self) -> (String, String) {
+        (self.qualified(0, self.mark), self.qualified(self.mark + 1, self.lexed.text.len()))
+    }
+
+    /// A part of the text, with the schema put before unqualified tables.
+    pub(super) fn qualified(&self, start: usize, end: usize) -> String {
+        let mut out = String::new();
+        let mut from = start;
+        for cut in self.unqualified.iter().copied().filter(|at| (start..end).contains(at)) {
+            out.push_str(self.lexed.slice(from, cut));
+            out.extend([&self.schema, "."]);
+            from = cut;
+        }
+        out.push_str(self.lexed.slice(from, end));
+        out
+    }
+}
+
 /// The text with its mark as `?`, and the mark's byte offset.
-pub(super) fn with_plain_mark(sql: &str) -> Result<(Lexed, usize), MappingError> {
-    let lexed = Lexed::new("query.sql", sql)?;
+fn with_plain_mark(place: &'static str, sql: &str) -> Result<(Lexed, usize), MappingError> {
+    let lexed = Lexed::new(place, sql)?;
     syntax::check_tokens(&lexed)?;
     let mark = the_mark(&lexed)?;
     let end = lexed.tokens.iter().rev().find(|l| l.token != Token::SemiColon).map_or(0, |l| l.end);
     let plain = format!("{}?{}", lexed.slice(0, mark.start), lexed.slice(mark.end, end));
-    Ok((Lexed::new("query.sql", &plain)?, mark.start))
+    Ok((Lexed::new(place, &plain)?, mark.start))
 }
 
 /// Parses one SELECT statement.
@@ -199,6 +243,7 @@ impl Survey<'_> {
     fn relation(&mut self, name: &ObjectName) -> Result<(), MappingError> {
         let parts: Vec<_> = name.0.iter().filter_map(|part| part.as_ident()).collect();
         match parts.as_slice() {
+            [_] if is_dual(name) => {}
             [table] if self.ctes.contains(&table.value.to_lowercase()) => {}
             [table] => {
                 let database = self.database.ok_or_else(|| MappingError::Table {
@@ -257,31 +302,5 @@ impl Visitor for Survey<'_> {
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Self::Break> {
         flow(self.expression(expr))
-    }
-}
-
-impl ParsedQuery {
-    /// The text around the mark, with the schema put before unqualified tables.
-    pub(super) fn around_mark(&self) -> (String, String) {
-        let text = &self.lexed;
-        (self.qualified(0, self.mark), self.qualified(self.mark + 1, text.text.len()))
-    }
-
-    /// A part of the text, with the schema put before unqualified tables.
-    pub(super) fn qualified(&self, start: usize, end: usize) -> String {
-        let schema = self.input.database.as_deref().map(quoted).unwrap_or_default();
-        let mut cuts: Vec<usize> =
-            self.unqualified.iter().copied().filter(|at| (start..end).contains(at)).collect();
-        cuts.sort_unstable();
-        let mut out = String::new();
-        let mut from = start;
-        for cut in cuts {
-            out.push_str(self.lexed.slice(from, cut));
-            out.push_str(&schema);
-            out.push('.');
-            from = cut;
-        }
-        out.push_str(self.lexed.slice(from, end));
-        out
     }
 }

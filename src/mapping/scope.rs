@@ -74,6 +74,8 @@ pub(super) struct OutCol {
     pub inward: Vec<ColRef>,
     /// Surely never NULL.
     pub not_null: bool,
+    /// One value may stand for several that its collation calls equal (GROUP BY, DISTINCT, windows).
+    pub merged: bool,
     /// Which relation's column of the block itself it is.
     pub local: Option<(usize, String)>,
 }
@@ -132,6 +134,8 @@ pub(super) struct Found {
     pub outward: Vec<ColRef>,
     pub inward: Vec<ColRef>,
     pub not_null: bool,
+    /// See [`OutCol::merged`].
+    pub merged: bool,
     /// The base column itself, where the relation is a table.
     pub base: Option<ColRef>,
 }
@@ -222,24 +226,19 @@ impl Resolver<'_, '_> {
                 let column = column_of(table.catalog, name)?;
                 let base = ColRef { occurrence: *occurrence, column };
                 let not_null = table.column(column).is_some_and(|c| !c.nullable) && !relation.null_extended;
-                Some(Found {
-                    level,
-                    local,
-                    outward: vec![base],
-                    inward: vec![base],
-                    not_null,
-                    base: Some(base),
-                })
+                let (outward, inward) = (vec![base], vec![base]);
+                Some(Found { level, local, outward, inward, not_null, merged: false, base: Some(base) })
             }
             RelationKind::Derived(columns) => {
                 let column = columns.iter().find(|c| same_column(&c.name, name))?;
                 let (outward, inward) = (column.outward.clone(), column.inward.clone());
                 let not_null = column.not_null && !relation.null_extended;
-                Some(Found { level, local, outward, inward, not_null, base: None })
+                Some(Found { level, local, outward, inward, not_null, merged: column.merged, base: None })
             }
             RelationKind::Opaque(columns) => {
                 columns.iter().find(|c| same_column(c, name))?;
-                Some(Found { level, local, outward: vec![], inward: vec![], not_null: false, base: None })
+                let (outward, inward) = (vec![], vec![]);
+                Some(Found { level, local, outward, inward, not_null: false, merged: false, base: None })
             }
         }
     }

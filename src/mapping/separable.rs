@@ -3,6 +3,7 @@
 use super::analysis::{Analysis, Main};
 use super::error::MappingError;
 use super::scope::{ColRef, same_column};
+use crate::model::ColumnKind;
 
 /// Refuses groups and windows of the main block that can span several keys.
 pub(super) fn check(analysis: &Analysis<'_>, main: &Main<'_>, key: &[ColRef]) -> Result<(), MappingError> {
@@ -26,7 +27,28 @@ pub(super) fn check(analysis: &Analysis<'_>, main: &Main<'_>, key: &[ColRef]) ->
             format!("add the key's column to PARTITION BY, {batch}"),
         ));
     }
-    Ok(())
+    spellings(&covers)
+}
+
+/// Where a key's text is not unique, its collation can put rows of several spellings into one group, each of which
+/// is a document of its own.
+fn spellings(covers: &Covers<'_, '_>) -> Result<(), MappingError> {
+    let Some(first) = covers.key.first() else { return Ok(()) };
+    let Some(table) = covers.analysis.occurrences.get(first.occurrence) else { return Ok(()) };
+    let columns: Vec<_> = covers.key.iter().filter_map(|at| table.column(at.column)).collect();
+    let primary = &table.catalog.primary_key;
+    let held = |name: &String| columns.iter().any(|c| same_column(&c.column.name, name));
+    let unique = !primary.is_empty() && primary.iter().all(held);
+    match columns.iter().find(|c| c.column.kind == ColumnKind::Text) {
+        Some(text) if !unique && covers.main.facts.merges() => Err(MappingError::not_separable(
+            format!(
+                "the key's text column {} is not unique, so GROUP BY, DISTINCT or a window can join several spellings",
+                text.column.name
+            ),
+            "use the primary key as query.key, or take the grouping out",
+        )),
+        _ => Ok(()),
+    }
 }
 
 struct Covers<'a, 'c> {

@@ -4,11 +4,12 @@ use sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
     OrderByExpr, Query, Select, UnaryOperator, Value, WindowFrameBound, WindowSpec, WindowType,
 };
+use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
 use super::error::{MappingError, fragment};
 use super::functions::{self, Kind};
-use super::text::Lexed;
+use super::text::{Lexed, is_keyword};
 
 /// A part of an expression.
 pub(super) enum Child<'a> {
@@ -161,8 +162,16 @@ pub(super) fn user_variable(what: &impl ToString) -> MappingError {
 /// Refuses operators that the parser ranks otherwise than MySQL does, so that it would see other conjuncts.
 pub(super) fn check_tokens(lexed: &Lexed) -> Result<(), MappingError> {
     let refuse = |what: &str, remedy: &str| Err(MappingError::unsupported(what, remedy));
-    for lexeme in &lexed.tokens {
+    let token = |at: Option<usize>| at.and_then(|at| lexed.tokens.get(at)).map(|lexeme| &lexeme.token);
+    for (at, lexeme) in lexed.tokens.iter().enumerate() {
         match &lexeme.token {
+            word if is_keyword(word, Keyword::BINARY) => {
+                // As a type it stands after AS or before the end; as an operator the parser ranks it below OR.
+                let type_name = token(at.checked_sub(1)).is_some_and(|t| is_keyword(t, Keyword::AS));
+                if !type_name && token(Some(at + 1)) != Some(&Token::RParen) {
+                    return refuse("the operator BINARY", "write CAST(... AS BINARY)");
+                }
+            }
             Token::Overlap => return refuse("the operator &&", "write AND instead of &&"),
             Token::StringConcat => {
                 return refuse("the operator ||", "write OR or CONCAT(): what || means depends on sql_mode");

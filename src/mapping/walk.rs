@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use super::error::{MappingError, fragment};
 use super::keys::{self, Bound};
 use super::plan::Plan;
-use super::query::ParsedQuery;
+use super::query::Template;
 use super::scope::{column_parts, same_column};
 use super::syntax;
 use super::text::{Lexed, is_keyword, marks, quoted};
@@ -169,7 +169,7 @@ impl WalkText {
     }
 
     /// Cuts the query's own FROM and WHERE out of its text.
-    pub(super) fn cut(&mut self, parsed: &ParsedQuery) {
+    pub(super) fn cut(&mut self, parsed: &Template) {
         let tokens = &parsed.lexed.tokens;
         let mut depth = 0usize;
         let (mut select, mut from, mut filter, mut end) = (None, None, None, parsed.lexed.text.len());
@@ -211,7 +211,7 @@ impl WalkText {
 }
 
 /// The bytes of `column IN (?)` around the mark.
-fn mark_condition(parsed: &ParsedQuery) -> (usize, usize) {
+fn mark_condition(parsed: &Template) -> (usize, usize) {
     let tokens = &parsed.lexed.tokens;
     let at = tokens.iter().position(|l| l.start == parsed.mark).unwrap_or(0);
     let stop = tokens.get(at + 1).map_or(parsed.mark, |l| l.end);

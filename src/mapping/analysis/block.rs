@@ -21,11 +21,18 @@ pub(crate) struct Facts {
     pub grouped: bool,
     /// Columns (relation, name) of GROUP BY.
     pub group: Vec<(usize, String)>,
+    /// SELECT DISTINCT.
+    pub distinct: bool,
     /// For each window, the columns of PARTITION BY.
     pub windows: Vec<Vec<(usize, String)>>,
 }
 
 impl Facts {
+    /// Can one row stand for several whose values a collation calls equal?
+    pub(crate) fn merges(&self) -> bool {
+        self.grouped || self.distinct || !self.windows.is_empty()
+    }
+
     /// Can a filter on this column be pushed below grouping and windows?
     fn passes(&self, column: &(usize, String)) -> bool {
         let grouped = if self.grouped { self.group.contains(column) } else { !self.aggregated };
@@ -58,8 +65,10 @@ impl Analysis<'_> {
         let mut outputs = self.projection(select, cx, stars)?;
         let aliases: Vec<String> = outputs.iter().map(|o| o.name.clone()).collect();
         self.tail(select, order, &outputs, Cx { aliases: &aliases, ..cx })?;
-        let facts = self.facts.pop().unwrap_or_default();
+        let mut facts = self.facts.pop().unwrap_or_default();
+        facts.distinct = select.distinct.is_some();
         for output in &mut outputs {
+            output.merged |= facts.merges();
             if !output.local.as_ref().is_some_and(|local| facts.passes(local)) {
                 *output = std::mem::take(output).opaque();
             }
@@ -174,6 +183,7 @@ impl Analysis<'_> {
                 outward: found.outward,
                 inward: found.inward,
                 not_null: found.not_null,
+                merged: found.merged,
                 local: Some(found.local),
             },
             None => OutCol { name, ..OutCol::default() },
@@ -204,7 +214,15 @@ impl Analysis<'_> {
                 let found = self.resolver().column_in(relation, at, &name, cx.scope.level);
                 if let (Some(found), false) = (found, elsewhere && alias.is_none()) {
                     let (outward, inward, not_null) = (found.outward, found.inward, found.not_null);
-                    outputs.push(OutCol { name, outward, inward, not_null, local: Some(found.local) });
+                    let merged = found.merged;
+                    outputs.push(OutCol {
+                        name,
+                        outward,
+                        inward,
+                        not_null,
+                        merged,
+                        local: Some(found.local),
+                    });
                 }
             }
         }

@@ -105,7 +105,8 @@ impl Analysis<'_> {
             }
             for &from in &one.outward {
                 let targets = other.inward.iter().filter(|to| to.occurrence != from.occurrence);
-                edges.extend(targets.map(|&to| Edge { from, to }));
+                let merged = one.merged || other.merged;
+                edges.extend(targets.map(|&to| Edge { from, to, merged }));
             }
         }
         edges
@@ -138,11 +139,10 @@ impl Analysis<'_> {
         }
         if filters || never_null {
             for (found, output) in pairs {
-                let edges = output
-                    .outward
-                    .iter()
-                    .flat_map(|&from| found.inward.iter().map(move |&to| Edge { from, to }));
-                self.edges.extend(edges);
+                let merged = output.merged || found.merged;
+                for &from in &output.outward {
+                    self.edges.extend(found.inward.iter().map(|&to| Edge { from, to, merged }));
+                }
             }
         }
         Ok(())

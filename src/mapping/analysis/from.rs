@@ -69,7 +69,7 @@ impl Analysis<'_> {
         }
         let place = Place { inner };
         match constraint {
-            JoinConstraint::None => Ok(()),
+            JoinConstraint::None => conditionless(join),
             JoinConstraint::On(on) => {
                 let cx = Cx { scope, ctes: env.ctes, aliases: &[] };
                 let edges = self.condition(on, cx, &place, true)?;
@@ -184,6 +184,9 @@ impl Analysis<'_> {
         env: Env<'_>,
     ) -> Result<(), MappingError> {
         let parts: Vec<&Ident> = name.0.iter().filter_map(|p| p.as_ident()).collect();
+        if is_dual(name) {
+            return Ok(());
+        }
         if let ([one], Some(ctes)) = (parts.as_slice(), env.ctes)
             && let Some((cte, sees)) = ctes.find(&one.value)
         {
@@ -236,6 +239,14 @@ impl Analysis<'_> {
                 "write the view's SELECT in its place",
             ));
         }
+        let schema = name.schema.to_lowercase();
+        let system = matches!(schema.as_str(), "mysql" | "sys" | "information_schema" | "performance_schema");
+        if system || catalog.engine.eq_ignore_ascii_case("FEDERATED") {
+            return Err(fail(
+                "its changes are not in the binlog",
+                "copy what you need to a table of your own",
+            ));
+        }
         if self.occurrences.len() >= MOST_OCCURRENCES {
             return Err(fail("the query uses tables more than 256 times", "write a smaller query"));
         }
@@ -245,6 +256,13 @@ impl Analysis<'_> {
         self.occurrences.push(Occurrence { table, alias, catalog, columns, all_columns: false });
         Ok(self.occurrences.len() - 1)
     }
+}
+
+/// DUAL, which is no table.
+pub(crate) fn is_dual(name: &ObjectName) -> bool {
+    let mut parts = name.0.iter().filter_map(|p| p.as_ident());
+    let dual = parts.next().is_some_and(|p| p.quote_style.is_none() && p.value.eq_ignore_ascii_case("DUAL"));
+    dual && parts.next().is_none()
 }
 
 fn no_table(name: &ObjectName, found: &str) -> MappingError {
@@ -259,6 +277,19 @@ fn rename(columns: &mut [OutCol], alias: &TableAlias) {
     for (column, name) in columns.iter_mut().zip(&alias.columns) {
         column.name.clone_from(&name.name.value);
     }
+}
+
+/// `a JOIN b RIGHT JOIN c ON ...`: the parser reads a JOIN (b RIGHT JOIN c), the server (a JOIN b) RIGHT JOIN c.
+fn conditionless(join: &Join) -> Result<(), MappingError> {
+    if let TableFactor::NestedJoin { table_with_joins, .. } = &join.relation {
+        for inner in &table_with_joins.joins {
+            if kind(inner)?.0 == Side::Left {
+                let remedy = "write it as LEFT JOIN, or give the first JOIN a condition";
+                return Err(MappingError::unsupported("RIGHT JOIN after a JOIN without ON", remedy));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn kind(join: &Join) -> Result<(Side, &JoinConstraint), MappingError> {

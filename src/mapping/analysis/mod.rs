@@ -13,15 +13,20 @@ use std::collections::BTreeSet;
 
 use sqlparser::ast::{OrderByExpr, OrderByKind, Query, Select, SetExpr, SetOperator, SetQuantifier};
 
+use super::compat::same_class;
 use super::error::{MappingError, fragment};
 use super::scope::{ColRef, Ctes, Names, Occurrence, OutCol, Resolver, Scope};
 pub(super) use block::Facts;
+pub(super) use from::is_dual;
 
 /// An equality that a path to the main key can follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Edge {
     pub from: ColRef,
     pub to: ColRef,
+    /// A value on the way may stand for several that its collation calls equal: the edge serves only columns of
+    /// that same collation.
+    pub merged: bool,
 }
 
 /// What stands around an expression or a query.
@@ -127,7 +132,8 @@ impl<'c> Analysis<'c> {
                     let found = "a UNION whose branches differ in their number of columns";
                     return Err(MappingError::unsupported(found, "give each branch the same columns"));
                 }
-                Ok(left.into_iter().zip(right).map(both_branches).collect())
+                let distinct = *set_quantifier != Q::All;
+                Ok(left.into_iter().zip(right).map(|(l, r)| self.both_branches(l, r, distinct)).collect())
             }
             SetExpr::SetOperation { op, .. } => {
                 Err(MappingError::unsupported(op.to_string(), "write it with NOT EXISTS or IN"))
@@ -137,18 +143,21 @@ impl<'c> Analysis<'c> {
             other => Err(MappingError::unsupported(fragment(other), "write it as a SELECT")),
         }
     }
-}
 
-/// A UNION's column leads out of each branch, if each branch passes it; into none, as a row may come from any.
-fn both_branches((left, right): (OutCol, OutCol)) -> OutCol {
-    let passes = !left.outward.is_empty() && !right.outward.is_empty();
-    let outward = if passes { [left.outward, right.outward].concat() } else { vec![] };
-    OutCol {
-        name: left.name,
-        outward,
-        inward: vec![],
-        not_null: left.not_null && right.not_null,
-        local: None,
+    /// A UNION's column leads out of each branch, if each branch passes it and all have one type and collation; it
+    /// leads into none, as a row may come from any.
+    fn both_branches(&self, left: OutCol, right: OutCol, distinct: bool) -> OutCol {
+        let column = |at: &ColRef| self.occurrences.get(at.occurrence)?.column(at.column);
+        let same = |a: &ColRef, b: &ColRef| match (column(a), column(b)) {
+            (Some(a), Some(b)) => same_class(a, b),
+            _ => false,
+        };
+        let alike = left.outward.iter().all(|a| right.outward.iter().all(|b| same(a, b)));
+        let passes = alike && !left.outward.is_empty() && !right.outward.is_empty();
+        let outward = if passes { [left.outward, right.outward].concat() } else { vec![] };
+        let not_null = left.not_null && right.not_null;
+        let merged = distinct || left.merged || right.merged;
+        OutCol { name: left.name, outward, inward: vec![], not_null, merged, local: None }
     }
 }
 

@@ -36,7 +36,7 @@ struct Edits {
 }
 
 /// Reads the clauses of `ALTER TABLE t ...` and moves the history.
-pub(super) fn apply(words: Words, plan: &TablePlan, columns: Option<&mut Vec<Column>>) -> Outcome {
+pub(super) fn apply(words: &Words, plan: &TablePlan, columns: Option<&mut Vec<Column>>) -> Outcome {
     let mut edits = Edits::default();
     if !words.is_empty() {
         let table = Table { plan, watched: plan.watched(), known: columns.as_deref().map(Vec::as_slice) };

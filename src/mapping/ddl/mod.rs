@@ -97,10 +97,9 @@ impl Statement<'_> {
     fn effect(&mut self, mut words: Words) -> DdlEffect {
         let Some(verb) = words.keyword() else { return self.unknown(&words) };
         match verb.as_str() {
-            "INSERT" | "UPDATE" | "DELETE" | "REPLACE" | "CALL" | "DO" | "SELECT" | "WITH" | "VALUES"
-            | "MERGE" => self.text(),
             "LOAD" if words.is("INDEX") => DdlEffect::None,
-            "LOAD" => self.text(),
+            "LOAD" | "INSERT" | "UPDATE" | "DELETE" | "REPLACE" | "CALL" | "DO" | "SELECT" | "WITH"
+            | "VALUES" | "MERGE" => self.text(),
             "TRUNCATE" => {
                 words.skip("TABLE");
                 self.tables(&mut words, "empties a mapped table without row events")
@@ -265,7 +264,7 @@ impl Statement<'_> {
         }
         words.skip("NOWAIT");
         let columns = self.history.entry(&table, self.plan.fold);
-        match alter::apply(words, mapped, columns) {
+        match alter::apply(&words, mapped, columns) {
             alter::Outcome::Nothing => DdlEffect::None,
             alter::Outcome::Changed => DdlEffect::SchemaChanged { tables: vec![mapped.table().clone()] },
             alter::Outcome::Gap(why) => gap(self.sql, &why),

@@ -249,6 +249,33 @@ fn text_of_differing_collations_goes_through_sql() {
 }
 
 #[test]
+fn groups_of_another_collation_prove_nothing() {
+    let catalog =
+        catalog(&["t.main: *id bin, ci text", "t.kid: *k int, code text", "t.kin: *k int, code bin"]);
+    let of = |inner: &str, column: &str| {
+        let sql =
+            format!("SELECT m.id FROM t.main m JOIN ({inner}) d ON d.code = m.{column} WHERE m.id IN (?)");
+        try_plan(&query(&sql), &catalog)
+            .map(|plan| rules(&plan, "t.kid").join("; "))
+            .map_err(|e| e.to_string())
+    };
+    // 'a' and 'A' are one group, which shows only one of them.
+    for merged in [
+        "SELECT code FROM t.kid GROUP BY code",
+        "SELECT DISTINCT code FROM t.kid",
+        "SELECT code, COUNT(*) OVER (PARTITION BY code) FROM t.kid",
+        "SELECT code FROM t.kid UNION SELECT code FROM t.kid",
+    ] {
+        let error = of(merged, "id").unwrap_err();
+        assert!(error.contains("compares groups of another collation"), "{merged}: {error}");
+        assert_eq!(of(merged, "ci").as_deref(), Ok("lookup code: m.id FROM t.main AS m WHERE m.ci IN (?)"));
+    }
+    assert!(of("SELECT code FROM t.kid", "id").is_ok());
+    assert!(of("SELECT code FROM t.kid UNION ALL SELECT code FROM t.kid", "id").is_ok());
+    assert!(of("SELECT code FROM t.kid UNION ALL SELECT code FROM t.kin", "ci").is_err());
+}
+
+#[test]
 fn generated_columns_count_as_their_bases() {
     let catalog = catalog(&["t.main: *id int", "t.kid: *k int, a int, b int, main_id int=a+b"]);
     let plan = try_plan(

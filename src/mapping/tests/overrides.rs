@@ -42,6 +42,19 @@ fn each_action() {
 }
 
 #[test]
+fn a_lookup_in_the_default_schema() {
+    let sql = "SELECT order_id FROM order_items WHERE product_id IN (:keys)".to_owned();
+    let rule = TableAction::Lookup(LookupRule { sql, key: "id".into() });
+    let text = QueryText { database: Some("shop".into()), ..with_rules(NO_PATH, &[("products", rule)]) };
+    let plan = try_plan(&text, &catalog(&[])).unwrap();
+    let sql = plan.lookups()[0].sql(1, false, 5);
+    assert!(
+        sql.contains("(SELECT order_id FROM `shop`.order_items WHERE product_id IN (?)\n) AS `l`"),
+        "{sql}"
+    );
+}
+
+#[test]
 fn a_table_outside_the_query() {
     let plan = try_plan(
         &with_rules(SHOP, &[("shop.tags", TableAction::Column(vec!["order_id".into()]))]),
@@ -64,9 +77,12 @@ fn entries_that_cannot_be_right() {
         (("shop.products", TableAction::Column(vec![])), "names 0 columns"),
         (("shop.nope", TableAction::Column(vec!["id".into()])), "no such table"),
         (("products", TableAction::All), "no schema; write schema.table"),
-        (("shop.products", lookup("SELECT 1 FROM x WHERE y = 1")), "no placeholder was found"),
-        (("shop.products", lookup("SELECT a, b FROM x WHERE y IN (?)")), "one named column per key column"),
-        (("shop.products", lookup("SELECT a FROM x WHERE y IN (?) LIMIT 5")), "LIMIT"),
+        (("shop.products", lookup("SELECT 1 FROM shop.x WHERE y = 1")), "no placeholder was found"),
+        (
+            ("shop.products", lookup("SELECT a, b FROM shop.x WHERE y IN (?)")),
+            "one named column per key column",
+        ),
+        (("shop.products", lookup("SELECT a FROM shop.x WHERE y IN (?) LIMIT 5")), "LIMIT"),
     ] {
         let error = try_plan(&with_rules(NO_PATH, &[entry]), &catalog(&[])).unwrap_err().to_string();
         assert!(error.contains(want), "{want}: {error}");

@@ -114,6 +114,19 @@ const REFUSED: &[(&str, &str)] = &[
     ("WITH RECURSIVE r AS (SELECT 1) SELECT id FROM shop.orders WHERE id IN (?)", "WITH RECURSIVE"),
     ("SELECT id, a || b FROM shop.orders WHERE id IN (?)", "write OR or CONCAT()"),
     ("SELECT id FROM shop.orders WHERE id IN (?) && total > 0", "write AND instead of &&"),
+    (
+        "SELECT o.id FROM shop.orders o JOIN shop.users u ON u.id = o.user_id AND BINARY u.name OR 1 WHERE o.id IN (?)",
+        "the operator BINARY",
+    ),
+    (
+        "SELECT o.id FROM shop.regions r JOIN shop.users u RIGHT JOIN shop.orders o ON u.id = o.user_id WHERE o.id IN (?)",
+        "RIGHT JOIN after a JOIN without ON",
+    ),
+    (
+        "SELECT o.id FROM shop.orders o WHERE o.id IN (?) AND o.id IN (SELECT x.id FROM mysql.x)",
+        "table mysql.x: its changes are not in the binlog",
+    ),
+    ("SELECT DISTINCT code AS id FROM t.dup WHERE code IN (?)", "the key's text column code is not unique"),
     ("SELECT id FROM shop.orders WHERE id IN (?) XOR total > 0", "instead of XOR"),
     ("SELECT id FROM shop.orders PARTITION (p0) WHERE id IN (?)", "take PARTITION (...) out"),
     ("SELECT id FROM shop.orders_{{shard}} WHERE id IN (?)", "a template variable"),
@@ -127,7 +140,13 @@ const REFUSED: &[(&str, &str)] = &[
 
 #[test]
 fn queries_refused_by_name() {
-    let catalog = catalog(&["t.stamp: *id timestamp", "t.real: *id float", "t.gbk: *id gbk"]);
+    let catalog = catalog(&[
+        "mysql.x: *id int",
+        "t.dup: *n int, code text",
+        "t.stamp: *id timestamp",
+        "t.real: *id float",
+        "t.gbk: *id gbk",
+    ]);
     for (sql, want) in REFUSED {
         let error = refused(&query(sql), &catalog);
         assert!(error.contains(want), "{sql}\n  want: {want}\n  got:  {error}");
