@@ -75,7 +75,7 @@ impl Declared {
             code::STRING | code::ENUM | code::SET => return Self::read_string(c),
             code::TYPED_ARRAY => {
                 let element = c.u8()?;
-                c.skip(if element == code::VARCHAR { 1 } else { 0 })?;
+                c.skip(usize::from(element == code::VARCHAR))?;
                 Self::read(element, c)?;
                 4 // stored as JSON is
             }
@@ -189,9 +189,8 @@ impl Field {
             code::TIME2 => Self::Time(fraction_len(meta)?),
             code::DATETIME2 => Self::DateTime(fraction_len(meta)?),
             code::TIMESTAMP2 => Self::Timestamp(fraction_len(meta)?),
-            code::VARCHAR | code::VAR_STRING => Self::Bytes(prefix),
             code::STRING if binary => Self::FixedBinary { len_bytes: prefix, width: meta },
-            code::STRING => Self::Bytes(prefix),
+            code::VARCHAR | code::VAR_STRING | code::STRING => Self::Bytes(prefix),
             code::ENUM => Self::Enum(at_most_8(meta)?),
             code::SET => Self::Set(at_most_8(meta)?),
             code::TINY_BLOB => Self::Bytes(1),
@@ -208,8 +207,12 @@ impl Field {
     #[inline]
     pub(super) fn skip(self, c: &mut Cursor<'_>) -> Result<(), Malformed> {
         let len = match self {
-            Self::Int(len) | Self::UInt(len) | Self::Bit(len) | Self::Enum(len) | Self::Set(len) => len,
-            Self::Decimal { len, .. } => len,
+            Self::Int(len)
+            | Self::UInt(len)
+            | Self::Bit(len)
+            | Self::Enum(len)
+            | Self::Set(len)
+            | Self::Decimal { len, .. } => len,
             Self::Float | Self::OldTimestamp => 4,
             Self::Double | Self::OldDateTime => 8,
             Self::Year => 1,

@@ -253,12 +253,11 @@ impl<'r> Rows<'r> {
             RowsKind::Insert => None,
             _ => Some(Image::read_from(event, &event.before, None, &mut self.rest)?),
         };
-        let after = match event.kind {
-            RowsKind::Delete => None,
-            _ => {
-                let partial = event.partial_bits(&mut self.rest)?;
-                Some(Image::read_from(event, &event.after, partial, &mut self.rest)?)
-            }
+        let after = if event.kind == RowsKind::Delete {
+            None
+        } else {
+            let partial = event.partial_bits(&mut self.rest)?;
+            Some(Image::read_from(event, &event.after, partial, &mut self.rest)?)
         };
         if left > 0 && left == self.rest.remaining() {
             return Err(Malformed("it has bytes beyond its rows"));

@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn times_of_old_servers() {
-        assert_eq!(old_time((-8_385_959_i32) as u32 & 0xff_ffff), expect(true, 838, 59, 59, 0));
+        assert_eq!(old_time(0x80_0a59), expect(true, 838, 59, 59, 0));
         assert!(matches!(
             old_datetime(99_991_231_235_958),
             Value::DateTime { year: 9999, month: 12, day: 31, hour: 23, minute: 59, second: 58, micros: 0 }
