@@ -32,19 +32,15 @@ pub(super) async fn read_indexes(
         let state = last.entry(name).or_default();
         let column = text(&row, "COLUMN_NAME");
         if state.0 != index {
-            *state = (index.clone(), false);
-            if column.is_some() {
-                table.indexes.push(Vec::new());
-            }
+            *state = (index, false);
+            table.indexes.extend(column.is_some().then(Vec::new));
         }
-        match column {
-            Some(column) if !state.1 => {
-                if index == "PRIMARY" {
+        match (column, table.indexes.last_mut()) {
+            (Some(column), Some(columns)) if !state.1 => {
+                if state.0 == "PRIMARY" {
                     table.primary_key.push(column.clone());
                 }
-                if let Some(columns) = table.indexes.last_mut() {
-                    columns.push(column);
-                }
+                columns.push(column);
             }
             _ => state.1 = true,
         }

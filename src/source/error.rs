@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mysql_async::{DriverError, Error as Driver, IoError, ServerError};
 
-use crate::model::{Class, TableName};
+use crate::model::Class;
 
 /// Errors of the source. Messages name what to do; none holds a password.
 #[derive(Debug, thiserror::Error)]
@@ -75,11 +75,6 @@ pub enum SourceError {
         /// Why.
         reason: String,
     },
-    /// A table that is not there.
-    #[error(
-        "table {0} does not exist or cannot be seen by this account; check its name and GRANT SELECT on it"
-    )]
-    NoTable(TableName),
     /// The statement takes another number of parameters.
     #[error("the query takes {takes} parameters, which is no multiple of the {given} values of its keys")]
     Parameters {
@@ -107,11 +102,9 @@ impl SourceError {
         match self {
             Self::Connection { .. } | Self::Timeout { .. } | Self::NotVisible { .. } => Class::Retry,
             Self::Handshake { .. } | Self::Unexpected { .. } => Class::Halt,
-            Self::Options(_)
-            | Self::Key { .. }
-            | Self::NoTable(_)
-            | Self::Parameters { .. }
-            | Self::Unsupported(_) => Class::Config,
+            Self::Options(_) | Self::Key { .. } | Self::Parameters { .. } | Self::Unsupported(_) => {
+                Class::Config
+            }
             Self::Truncated { .. } => Class::Record,
             Self::Server { code, state, .. } => class_of(*code, state),
         }

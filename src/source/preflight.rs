@@ -85,58 +85,54 @@ impl Source {
     }
 }
 
-/// What the server's variables say.
+/// What the server's variables say. A variable that is not there has no other value any more.
 fn settings(server: &ServerInfo) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    if !server.log_bin {
-        findings.push(Finding::error(
-            "log_bin",
-            "OFF",
-            "set log_bin in the server's configuration and restart it",
-        ));
+    let is = |value: &str, wanted: &str| value.is_empty() || value.eq_ignore_ascii_case(wanted);
+    let format = is(&server.binlog_format, "ROW");
+    let image = is(&server.row_image, "FULL");
+    let expiry = server.binlog_expire_seconds.filter(|seconds| *seconds < DAY);
+    let findings = [
+        (!server.log_bin).then(|| {
+            Finding::error("log_bin", "OFF", "set log_bin in the server's configuration and restart it")
+        }),
+        (!format).then(|| {
+            let remedy = "SET PERSIST binlog_format = ROW, then reconnect the applications";
+            Finding::error("binlog_format", &server.binlog_format, remedy)
+        }),
+        (server.server_id == 0)
+            .then(|| Finding::error("server_id", "0", "set a server_id: with 0 the server sends no binlog")),
+        replica_updates(server),
+        (!image).then(|| {
+            let remedy =
+                "SET PERSIST binlog_row_image = FULL: a thin image that lacks a join column costs a repair";
+            Finding::warning("binlog_row_image", &server.row_image, remedy)
+        }),
+        expiry.map(|seconds| {
+            let remedy =
+                "keep binlogs for a day at least: a task that is away longer has to build its index anew";
+            Finding::warning("binlog_expire_logs_seconds", format!("{seconds} s"), remedy)
+        }),
+        (!server.gtid && !server.binlog_order_commits).then(|| {
+            let remedy =
+                "SET PERSIST binlog_order_commits = ON, or gtid_mode = ON: a position says nothing otherwise";
+            Finding::error("binlog_order_commits", "OFF without GTIDs", remedy)
+        }),
+    ];
+    findings.into_iter().flatten().collect()
+}
+
+/// A replica has to log what it applies.
+fn replica_updates(server: &ServerInfo) -> Option<Finding> {
+    let remedy = "set log_replica_updates (log_slave_updates) and restart it, or read from the primary";
+    match server.is_replica {
+        _ if server.log_replica_updates => None,
+        Some(false) => None,
+        Some(true) => Some(Finding::error("log_replica_updates", "OFF on a replica", remedy)),
+        None => {
+            let found = "OFF, and the account may not ask whether it is a replica";
+            Some(Finding::warning("log_replica_updates", found, remedy))
+        }
     }
-    if !server.binlog_format.eq_ignore_ascii_case("ROW") {
-        findings.push(Finding::error(
-            "binlog_format",
-            server.binlog_format.clone(),
-            "SET PERSIST binlog_format = ROW, then reconnect the applications",
-        ));
-    }
-    if server.server_id == 0 {
-        findings.push(Finding::error("server_id", "0", "set a server_id: with 0 the server sends no binlog"));
-    }
-    if !server.log_replica_updates && server.is_replica != Some(false) {
-        let found = if server.is_replica.is_none() {
-            "OFF, and the account may not ask whether it is a replica"
-        } else {
-            "OFF on a replica"
-        };
-        let remedy = "set log_replica_updates (log_slave_updates) and restart it, or read from the primary";
-        let severity = if server.is_replica.is_none() { Severity::Warning } else { Severity::Error };
-        findings.push(Finding { severity, ..Finding::error("log_replica_updates", found, remedy) });
-    }
-    if !server.row_image.is_empty() && !server.row_image.eq_ignore_ascii_case("FULL") {
-        findings.push(Finding::warning(
-            "binlog_row_image",
-            server.row_image.clone(),
-            "SET PERSIST binlog_row_image = FULL: a thin image that lacks a join column costs a repair",
-        ));
-    }
-    if let Some(seconds) = server.binlog_expire_seconds.filter(|seconds| *seconds < DAY) {
-        findings.push(Finding::warning(
-            "binlog_expire_logs_seconds",
-            format!("{seconds} s"),
-            "keep binlogs for a day at least: a task that is away longer has to build its index anew",
-        ));
-    }
-    if !server.gtid && !server.binlog_order_commits {
-        findings.push(Finding::error(
-            "binlog_order_commits",
-            "OFF without GTIDs",
-            "SET PERSIST binlog_order_commits = ON, or gtid_mode = ON: a position says nothing otherwise",
-        ));
-    }
-    findings
 }
 
 /// Tables that are not there, or not InnoDB.

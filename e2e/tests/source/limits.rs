@@ -206,10 +206,23 @@ async fn a_lost_connection_is_made_anew_and_no_snapshot_is_held() {
         .await;
     };
     open(0).await;
-    server.run(&["SET lock_wait_timeout = 1", "ALTER TABLE held.t ADD COLUMN v INT"]).await;
-    assert!(
-        read(&mut reader, "SELECT id, v FROM held.t WHERE id IN (:ids)", &[Key::int(1)], &set).await.is_ok()
-    );
+    let alter = [
+        "SET lock_wait_timeout = 1",
+        "ALTER TABLE held.t ADD COLUMN `n``\"` INT DEFAULT 7 FIRST, ADD v BLOB",
+    ];
+    let all = "SELECT id, t.* FROM held.t WHERE id IN (:ids)";
+    server.run(&["INSERT INTO held.t VALUES (1)"]).await;
+    assert_eq!(read(&mut reader, all, &[Key::int(1)], &set).await.unwrap()[0].1, r#"{"id":1,"id":1}"#);
+    wait_until("no metadata lock stays behind", Duration::from_secs(5), async || {
+        let mut conn = server.conn().await;
+        for sql in alter {
+            conn.query_drop(sql).await.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    })
+    .await;
+    let rows = read(&mut reader, all, &[Key::int(1)], &set).await.unwrap();
+    assert_eq!(rows[0].1, r#"{"id":1,"n`\"":7,"id":1,"v":null}"#, "a prepared statement follows the table");
     proxy.set(TcpMode::BlackHole);
     let error = read(&mut reader, sql, &[Key::int(1)], &set).await.unwrap_err();
     assert_eq!(error.class(), Class::Retry, "{error}");

@@ -1,7 +1,7 @@
 //! TLS modes.
 
 use binlog_operator::model::Class;
-use binlog_operator::source::{Source, SourceOptions, TlsMode, TlsOptions};
+use binlog_operator::source::{Secret, Source, SourceOptions, TlsMode, TlsOptions};
 use e2e::{MysqlOptions, MysqlServer, shared};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
@@ -43,6 +43,16 @@ async fn every_mode_against_a_server_with_tls() {
             with(server, tls.clone()).reader().await.err().unwrap_or_else(|| panic!("{tls:?} was accepted"));
         assert_eq!(error.class(), Class::Halt, "{error}");
     }
+}
+
+#[tokio::test]
+async fn passwords_go_through_without_tls() {
+    let server = shared::mysql().await;
+    server.run(&["CREATE USER IF NOT EXISTS plain IDENTIFIED WITH caching_sha2_password BY 'p w'"]).await;
+    let tls = TlsOptions { mode: TlsMode::Disabled, ..TlsOptions::default() };
+    let (username, password) = ("plain".into(), Secret::new("p w"));
+    let source = Source::new(SourceOptions { tls, username, password, ..options(server) }).unwrap();
+    source.reader().await.unwrap();
 }
 
 #[tokio::test]
