@@ -165,32 +165,37 @@ impl SyncTaskSpec {
     /// Takes what the task refers to out of the Secrets; every missing Secret and key is a finding.
     pub fn credentials(&self, secrets: &Secrets) -> Result<Credentials, Vec<Finding>> {
         let (source, sink) = (&self.source, &self.sink.elasticsearch);
-        let account = login(secrets, "spec.source.credentials.secretRef", &source.credentials.secret_ref);
+        let mut found = Vec::new();
+        let (field, account) = ("spec.source.credentials.secretRef", &source.credentials.secret_ref);
+        let account = keep(&mut found, login(secrets, field, account));
         let auth = sink.auth.as_ref().map(|auth| auth.credentials(secrets)).transpose();
+        let auth = keep(&mut found, auth).flatten();
         let (source, sink) = (source.tls.as_ref(), sink.tls.as_ref());
         let ca = source.and_then(|t| t.ca_secret_ref.as_ref());
-        let source_ca = secrets.certificates("spec.source.tls.caSecretRef", ca);
+        let source_ca = keep(&mut found, secrets.certificates("spec.source.tls.caSecretRef", ca));
         let client = source.and_then(|t| t.client_secret_ref.as_ref());
-        let source_client = secrets.client("spec.source.tls.clientSecretRef", client);
-        let ca = sink.and_then(|t| t.ca_secret_ref.as_ref());
-        let sink_ca = secrets.certificates("spec.sink.elasticsearch.tls.caSecretRef", ca);
+        let source_client = keep(&mut found, secrets.client("spec.source.tls.clientSecretRef", client));
+        let (tls, ca) = ("spec.sink.elasticsearch.tls", sink.and_then(|t| t.ca_secret_ref.as_ref()));
+        let sink_ca = keep(&mut found, secrets.certificates(&format!("{tls}.caSecretRef"), ca));
         let client = sink.and_then(|t| t.client_secret_ref.as_ref());
-        let sink_client = secrets.client("spec.sink.elasticsearch.tls.clientSecretRef", client);
-        match (account, source_ca, source_client, auth, sink_ca, sink_client) {
-            (
-                Ok((username, password)),
-                Ok(source_ca),
-                Ok(source_client),
-                Ok(sink),
-                Ok(sink_ca),
-                Ok(sink_client),
-            ) => Ok(Credentials { username, password, source_ca, source_client, sink, sink_ca, sink_client }),
-            (a, b, c, d, e, f) => {
-                let findings = [a.err(), b.err(), c.err(), d.err(), e.err(), f.err()];
-                Err(findings.into_iter().flatten().collect())
-            }
+        let sink_client = keep(&mut found, secrets.client(&format!("{tls}.clientSecretRef"), client));
+        match account {
+            Some((username, password)) if found.is_empty() => Ok(Credentials {
+                username,
+                password,
+                source_ca: source_ca.flatten(),
+                source_client: source_client.flatten(),
+                sink: auth,
+                sink_ca: sink_ca.flatten(),
+                sink_client: sink_client.flatten(),
+            }),
+            _ => Err(found),
         }
     }
+}
+
+fn keep<T>(found: &mut Vec<Finding>, result: Result<T, Finding>) -> Option<T> {
+    result.map_err(|finding| found.push(finding)).ok()
 }
 
 fn login(secrets: &Secrets, field: &str, of: &SecretRef) -> Result<(String, Hidden), Finding> {
@@ -288,8 +293,8 @@ mod tests {
                 "spec.source.credentials.secretRef: Secret \"shop-mysql\" has no key \"username\""
             )
         );
-        assert!(shown[1].contains("holds no certificate") && shown[2].contains("holds no private key"));
-        assert!(shown[3].starts_with("spec.sink.elasticsearch.auth.bearer.secretRef: "));
+        assert!(shown[2].contains("holds no certificate") && shown[3].contains("holds no private key"));
+        assert!(shown[1].starts_with("spec.sink.elasticsearch.auth.bearer.secretRef: "));
         assert!(!shown.concat().contains("planted"));
         let findings = spec.credentials(&Secrets::default()).unwrap_err();
         assert_eq!(findings.len(), 4);
