@@ -115,12 +115,12 @@ impl BoundTable {
         binder.wanted = wanted;
         let mut bound =
             Self { table: plan.table.clone(), wanted: binder.wanted, rules, row_key, row_key_columns };
-        bound.to_slots();
+        bound.use_slots();
         Ok(bound)
     }
 
     /// Turns positions in the event into positions among the decoded values.
-    fn to_slots(&mut self) {
+    fn use_slots(&mut self) {
         let wanted = &self.wanted;
         let slot = |at: &mut usize| *at = wanted.binary_search(at).unwrap_or(usize::MAX);
         for rule in &mut self.rules {

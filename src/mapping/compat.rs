@@ -43,10 +43,12 @@ pub(super) fn same_class(a: &CatalogColumn, b: &CatalogColumn) -> bool {
         return false;
     }
     match (a.column.kind, b.column.kind) {
-        (K::Int, K::Int) | (K::Year, K::Year) | (K::Date, K::Date) => true,
+        (K::Int, K::Int)
+        | (K::Year, K::Year)
+        | (K::Date, K::Date)
+        | (K::FixedBinary | K::Binary, K::FixedBinary | K::Binary) => true,
         (K::Time, K::Time) | (K::DateTime, K::DateTime) => a.column.width == b.column.width,
         (K::Decimal, K::Decimal) => a.sql_type.eq_ignore_ascii_case(&b.sql_type),
-        (K::FixedBinary | K::Binary, K::FixedBinary | K::Binary) => true,
         (K::Text, K::Text) => a.collation_name.is_some() && collation(a) == collation(b),
         _ => false,
     }

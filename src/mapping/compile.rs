@@ -34,8 +34,8 @@ pub(super) fn compile(parsed: &ParsedQuery, catalog: &Catalog) -> Result<Plan, M
         tables: BTreeMap::new(),
         ignored: vec![],
     };
-    build.derive()?;
     overrides::apply(&mut build)?;
+    build.derive()?;
     let mut warnings = build.index_warnings();
     if !catalog.cascades_logged {
         warnings.extend(cascade::add(&mut build.tables, names));

@@ -82,15 +82,14 @@ impl PathSql {
         let mut sql = format!("SELECT DISTINCT {columns} FROM {} WHERE {operands} IN ({list})", self.from);
         if self.key_nullable {
             for column in &self.key {
-                sql.push_str(&format!(" AND {column} IS NOT NULL"));
+                sql.extend([" AND ", column, " IS NOT NULL"]);
             }
         }
         if after_cursor {
             sql.push_str(" AND ");
             sql.push_str(&keys::bound(&self.key, &self.key_markers, Bound::After));
         }
-        sql.push_str(&format!(" ORDER BY {columns} LIMIT {limit}"));
-        sql
+        format!("{sql} ORDER BY {columns} LIMIT {limit}")
     }
 }
 
@@ -193,7 +192,7 @@ impl<'c> Sql<'_, 'c> {
                 .into_iter()
                 .map(|(from, to)| Some(format!("{} = {}", self.column(from)?, self.column(to)?)))
                 .collect();
-            sql.push_str(&format!(" JOIN {table} ON {}", on?.join(" AND ")));
+            sql.extend([" JOIN ", &table, " ON ", &on?.join(" AND ")]);
         }
         Some(sql)
     }

@@ -32,6 +32,9 @@ mod text;
 mod value;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 pub use bound::{BoundTable, Touched};
 pub use ddl::{DdlEffect, SchemaHistory};
 pub use error::MappingError;

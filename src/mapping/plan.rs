@@ -140,11 +140,6 @@ impl Plan {
     pub fn query_hash(&self) -> String {
         self.hash.clone()
     }
-
-    /// Do table names compare without case?
-    pub(super) fn folds(&self) -> bool {
-        self.fold
-    }
 }
 
 impl TablePlan {
@@ -191,5 +186,6 @@ pub(super) fn hash(input: &QueryText) -> String {
         hasher.update(part.len().to_le_bytes());
         hasher.update(part.as_bytes());
     }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    let digest = hasher.finalize();
+    KeyPart::Binary(digest.as_slice().into()).to_string()
 }

@@ -115,12 +115,7 @@ impl ParsedQuery {
 /// The text with its mark as `?`, and the mark's byte offset.
 pub(super) fn with_plain_mark(sql: &str) -> Result<(Lexed, usize), MappingError> {
     let lexed = Lexed::new("query.sql", sql)?;
-    if lexed.tokens.iter().any(|l| matches!(l.token, Token::LBrace)) {
-        return Err(MappingError::unsupported(
-            "a template variable {{...}} (sharding)",
-            "name one physical table for now",
-        ));
-    }
+    syntax::check_tokens(&lexed)?;
     let mark = the_mark(&lexed)?;
     let end = lexed.tokens.iter().rev().find(|l| l.token != Token::SemiColon).map_or(0, |l| l.end);
     let plain = format!("{}?{}", lexed.slice(0, mark.start), lexed.slice(mark.end, end));

@@ -26,17 +26,17 @@ impl<'c> Names<'c> {
     }
 
     /// Do table names and aliases compare without case?
-    pub(super) fn fold(&self) -> bool {
+    pub(super) fn fold(self) -> bool {
         self.catalog.lower_case_table_names > 0
     }
 
     /// The name as it is compared.
-    pub(super) fn canonical(&self, name: &TableName) -> TableName {
+    pub(super) fn canonical(self, name: &TableName) -> TableName {
         canonical(name, self.fold())
     }
 
     /// The table of a name.
-    pub(super) fn table(&self, name: &TableName) -> Option<&'c CatalogTable> {
+    pub(super) fn table(self, name: &TableName) -> Option<&'c CatalogTable> {
         self.catalog.tables.get(name).or_else(|| {
             let wanted = self.canonical(name);
             let mut all = self.catalog.tables.iter();
@@ -44,11 +44,7 @@ impl<'c> Names<'c> {
         })
     }
 
-    pub(super) fn catalog(&self) -> &'c Catalog {
-        self.catalog
-    }
-
-    fn same(&self, a: &str, b: &str) -> bool {
+    fn same(self, a: &str, b: &str) -> bool {
         a == b || (self.fold() && a.to_lowercase() == b.to_lowercase())
     }
 }

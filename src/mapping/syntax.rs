@@ -4,9 +4,11 @@ use sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
     OrderByExpr, Query, Select, UnaryOperator, Value, WindowFrameBound, WindowSpec, WindowType,
 };
+use sqlparser::tokenizer::Token;
 
 use super::error::{MappingError, fragment};
 use super::functions::{self, Kind};
+use super::text::Lexed;
 
 /// A part of an expression.
 pub(super) enum Child<'a> {
@@ -20,71 +22,82 @@ type Children<'a> = Vec<Child<'a>>;
 
 /// The parts of an expression, or a refusal by name where the expression is none that we understand.
 pub(super) fn children(expr: &Expr) -> Result<Children<'_>, MappingError> {
-    use Child::Expr as E;
-    Ok(match expr {
+    if let Some(parts) = operands(expr) {
+        return Ok(parts.into_iter().map(Child::Expr).collect());
+    }
+    match expr {
+        Expr::Value(value) => literal(expr, &value.value),
+        Expr::UnaryOp { op, expr: operand } => unary(expr, *op, operand),
+        Expr::BinaryOp { left, op, right } => binary(expr, left, op, right),
+        Expr::InSubquery { expr: one, subquery, .. } => Ok(vec![Child::Expr(one), Child::Query(subquery)]),
+        Expr::Exists { subquery, .. } | Expr::Subquery(subquery) => Ok(vec![Child::Query(subquery)]),
+        Expr::Function(function) => call(function),
+        Expr::MatchAgainst { .. } => Err(MappingError::not_separable(
+            format!("{}: full-text relevance depends on the whole table", fragment(expr)),
+            "search in Elasticsearch instead, or compare with LIKE",
+        )),
+        other => Err(MappingError::unsupported(fragment(other), "write it with plain MySQL operators")),
+    }
+}
+
+/// The operands of expressions that hold nothing but operands.
+fn operands(expr: &Expr) -> Option<Vec<&Expr>> {
+    Some(match expr {
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::TypedString(_) => vec![],
-        Expr::Value(value) => literal(expr, &value.value)?,
-        Expr::IsFalse(e) | Expr::IsNotFalse(e) | Expr::IsTrue(e) | Expr::IsNotTrue(e) | Expr::IsNull(e) => {
-            vec![E(e)]
-        }
-        Expr::IsNotNull(e) | Expr::IsUnknown(e) | Expr::IsNotUnknown(e) | Expr::Nested(e) => vec![E(e)],
-        Expr::Cast { expr: e, .. } | Expr::Extract { expr: e, .. } | Expr::Collate { expr: e, .. } => {
-            vec![E(e)]
-        }
-        Expr::Ceil { expr: e, .. } | Expr::Floor { expr: e, .. } | Expr::Prefixed { value: e, .. } => {
-            vec![E(e)]
-        }
-        Expr::Convert { expr: e, styles, .. } if styles.is_empty() => vec![E(e)],
-        Expr::UnaryOp { op, expr: e } => unary(expr, *op, e)?,
-        Expr::BinaryOp { left, op, right } => binary(expr, left, op, right)?,
-        Expr::InList { expr: e, list, .. } => std::iter::once(&**e).chain(list).map(E).collect(),
-        Expr::InSubquery { expr: e, subquery, .. } => vec![E(e), Child::Query(subquery)],
-        Expr::AnyOp { left, right, .. } | Expr::AllOp { left, right, .. } => vec![E(left), E(right)],
-        Expr::Between { expr: e, low, high, .. } => vec![E(e), E(low), E(high)],
+        Expr::IsFalse(e)
+        | Expr::IsNotFalse(e)
+        | Expr::IsTrue(e)
+        | Expr::IsNotTrue(e)
+        | Expr::IsNull(e)
+        | Expr::IsNotNull(e)
+        | Expr::IsUnknown(e)
+        | Expr::IsNotUnknown(e)
+        | Expr::Nested(e)
+        | Expr::Cast { expr: e, .. }
+        | Expr::Extract { expr: e, .. }
+        | Expr::Collate { expr: e, .. }
+        | Expr::Ceil { expr: e, .. }
+        | Expr::Floor { expr: e, .. }
+        | Expr::Prefixed { value: e, .. } => vec![e],
+        Expr::Convert { expr: e, styles, .. } if styles.is_empty() => vec![e],
+        Expr::InList { expr: e, list, .. } => std::iter::once(&**e).chain(list).collect(),
+        Expr::AnyOp { left, right, .. } | Expr::AllOp { left, right, .. } => vec![left, right],
+        Expr::Between { expr: e, low, high, .. } => vec![e, low, high],
         Expr::Like { expr: e, pattern, escape_char, any: false, .. } => {
-            [Some(&**e), Some(pattern), escape_char.as_deref()].into_iter().flatten().map(E).collect()
+            [Some(&**e), Some(pattern), escape_char.as_deref()].into_iter().flatten().collect()
         }
-        Expr::RLike { expr: e, pattern, .. } => vec![E(e), E(pattern)],
-        Expr::Position { expr: e, r#in } => vec![E(e), E(r#in)],
+        Expr::RLike { expr: e, pattern, .. } => vec![e, pattern],
+        Expr::Position { expr: e, r#in } => vec![e, r#in],
         Expr::Substring { expr: e, substring_from, substring_for, .. } => {
             let parts = [Some(&**e), substring_from.as_deref(), substring_for.as_deref()];
-            parts.into_iter().flatten().map(E).collect()
+            parts.into_iter().flatten().collect()
         }
         Expr::Trim { expr: e, trim_what, trim_characters: None, .. } => {
-            [Some(&**e), trim_what.as_deref()].into_iter().flatten().map(E).collect()
+            std::iter::once(&**e).chain(trim_what.as_deref()).collect()
         }
         Expr::Case { operand, conditions, else_result, .. } => {
             let ends = [operand.as_deref(), else_result.as_deref()].into_iter().flatten();
-            let arms = conditions.iter().flat_map(|arm| [&arm.condition, &arm.result]);
-            ends.chain(arms).map(E).collect()
+            ends.chain(conditions.iter().flat_map(|arm| [&arm.condition, &arm.result])).collect()
         }
-        Expr::Interval(interval) => vec![E(&interval.value)],
-        Expr::MemberOf(member) => vec![E(&member.value), E(&member.array)],
-        Expr::Tuple(items) => items.iter().map(E).collect(),
-        Expr::Exists { subquery, .. } | Expr::Subquery(subquery) => vec![Child::Query(subquery)],
-        Expr::Function(function) => call(function)?,
-        Expr::MatchAgainst { .. } => {
-            return Err(MappingError::not_separable(
-                format!("{}: full-text relevance depends on the whole table", fragment(expr)),
-                "search in Elasticsearch instead, or compare with LIKE",
-            ));
-        }
-        other => {
-            return Err(MappingError::unsupported(fragment(other), "write it with plain MySQL operators"));
-        }
+        Expr::Interval(interval) => vec![&interval.value],
+        Expr::MemberOf(member) => vec![&member.value, &member.array],
+        Expr::Tuple(items) => items.iter().collect(),
+        _ => return None,
     })
 }
 
 fn literal<'a>(expr: &Expr, value: &Value) -> Result<Children<'a>, MappingError> {
     use Value as V;
     match value {
-        V::Number(..) | V::SingleQuotedString(_) | V::DoubleQuotedString(_) | V::HexStringLiteral(_) => {
-            Ok(vec![])
-        }
-        V::NationalStringLiteral(_) | V::SingleQuotedByteStringLiteral(_) | V::Boolean(_) | V::Null => {
-            Ok(vec![])
-        }
-        V::Placeholder(_) => Ok(vec![]),
+        V::Number(..)
+        | V::SingleQuotedString(_)
+        | V::DoubleQuotedString(_)
+        | V::HexStringLiteral(_)
+        | V::NationalStringLiteral(_)
+        | V::SingleQuotedByteStringLiteral(_)
+        | V::Boolean(_)
+        | V::Null
+        | V::Placeholder(_) => Ok(vec![]),
         _ => Err(MappingError::unsupported(fragment(expr), "write it as a plain MySQL literal")),
     }
 }
@@ -105,23 +118,36 @@ fn binary<'a>(
 ) -> Result<Children<'a>, MappingError> {
     use BinaryOperator as B;
     match op {
-        B::Plus | B::Minus | B::Multiply | B::Divide | B::Modulo | B::MyIntegerDivide => {}
-        B::Gt | B::Lt | B::GtEq | B::LtEq | B::Spaceship | B::Eq | B::NotEq | B::And | B::Or => {}
-        B::BitwiseOr | B::BitwiseAnd | B::BitwiseXor | B::PGBitwiseShiftLeft | B::PGBitwiseShiftRight => {}
-        B::Regexp | B::Arrow | B::LongArrow => {}
-        B::StringConcat => {
-            let remedy = "write OR or CONCAT(): what || means depends on sql_mode";
-            return Err(MappingError::unsupported(fragment(expr), remedy));
-        }
-        B::PGOverlap => return Err(MappingError::unsupported(fragment(expr), "write AND instead of &&")),
+        B::Plus
+        | B::Minus
+        | B::Multiply
+        | B::Divide
+        | B::Modulo
+        | B::MyIntegerDivide
+        | B::Gt
+        | B::Lt
+        | B::GtEq
+        | B::LtEq
+        | B::Spaceship
+        | B::Eq
+        | B::NotEq
+        | B::And
+        | B::Or
+        | B::BitwiseOr
+        | B::BitwiseAnd
+        | B::BitwiseXor
+        | B::PGBitwiseShiftLeft
+        | B::PGBitwiseShiftRight
+        | B::Regexp
+        | B::Arrow
+        | B::LongArrow => Ok(vec![Child::Expr(left), Child::Expr(right)]),
         B::Xor => {
             let remedy = "write (a) <> (b) instead of XOR";
-            return Err(MappingError::unsupported(fragment(expr), remedy));
+            Err(MappingError::unsupported(fragment(expr), remedy))
         }
-        B::Assignment => return Err(user_variable(expr)),
-        _ => return Err(MappingError::unsupported(fragment(expr), "write it with plain MySQL operators")),
+        B::Assignment => Err(user_variable(expr)),
+        _ => Err(MappingError::unsupported(fragment(expr), "write it with plain MySQL operators")),
     }
-    Ok(vec![Child::Expr(left), Child::Expr(right)])
 }
 
 /// The refusal of `@name`, which carries a value from one row to the next.
@@ -130,6 +156,24 @@ pub(super) fn user_variable(what: &impl ToString) -> MappingError {
         format!("the user or system variable in {}", fragment(what)),
         "write it without variables (a window function partitioned by the key serves for numbering)",
     )
+}
+
+/// Refuses operators that the parser ranks otherwise than MySQL does, so that it would see other conjuncts.
+pub(super) fn check_tokens(lexed: &Lexed) -> Result<(), MappingError> {
+    let refuse = |what: &str, remedy: &str| Err(MappingError::unsupported(what, remedy));
+    for lexeme in &lexed.tokens {
+        match &lexeme.token {
+            Token::Overlap => return refuse("the operator &&", "write AND instead of &&"),
+            Token::StringConcat => {
+                return refuse("the operator ||", "write OR or CONCAT(): what || means depends on sql_mode");
+            }
+            Token::LBrace => {
+                return refuse("a template variable {{...}} (sharding)", "name one physical table for now");
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The arguments of a call as expressions.
@@ -151,12 +195,10 @@ pub(super) fn arguments(function: &Function) -> Result<Children<'_>, MappingErro
         }
     }
     for clause in &list.clauses {
+        use FunctionArgumentClause as C;
         match clause {
-            FunctionArgumentClause::OrderBy(order) => {
-                found.extend(order.iter().map(|o| Child::Expr(&o.expr)))
-            }
-            FunctionArgumentClause::Separator(_) | FunctionArgumentClause::IgnoreOrRespectNulls(_) => {}
-            FunctionArgumentClause::JsonReturningClause(_) => {}
+            C::OrderBy(order) => found.extend(order.iter().map(|o| Child::Expr(&o.expr))),
+            C::Separator(_) | C::IgnoreOrRespectNulls(_) | C::JsonReturningClause(_) => {}
             _ => return Err(refuse()),
         }
     }

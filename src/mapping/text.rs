@@ -22,6 +22,7 @@ pub(super) struct Lexed {
     pub tokens: Vec<Lexeme>,
     /// True where a comment was seen.
     pub comments: bool,
+    places: Places,
 }
 
 impl Lexed {
@@ -31,28 +32,28 @@ impl Lexed {
         let dialect = MySqlDialect {};
         let fail = |found: String| MappingError::Syntax { place, found };
         let raw = Tokenizer::new(&dialect, text).tokenize_with_location().map_err(|e| fail(e.to_string()))?;
-        let lines = line_starts(text);
-        let mut lexed =
-            Self { text: text.to_owned(), tokens: Vec::with_capacity(raw.len()), comments: false };
+        let places = Places::new(text);
+        let (mut tokens, mut comments) = (Vec::with_capacity(raw.len()), false);
         for spanned in raw {
-            let start = offset(text, &lines, spanned.span.start);
+            let start = places.byte(spanned.span.start);
+            // The tokenizer opens version comments: their first token begins where the comment does.
+            if text.get(start..).is_some_and(|rest| rest.starts_with("/*!") || rest.starts_with("/*M!")) {
+                return Err(fail("a version comment /*! ... */".to_owned()));
+            }
             if let Token::Whitespace(space) = &spanned.token {
-                lexed.comments |=
+                comments |=
                     matches!(space, Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_));
                 continue;
             }
-            if text.get(start..).is_some_and(|rest| rest.starts_with("/*!")) {
-                return Err(fail("a version comment /*! ... */".to_owned()));
-            }
-            let end = offset(text, &lines, spanned.span.end);
-            lexed.tokens.push(Lexeme { token: spanned.token, start, end });
+            let end = places.byte(spanned.span.end);
+            tokens.push(Lexeme { token: spanned.token, start, end });
         }
-        Ok(lexed)
+        Ok(Self { text: text.to_owned(), tokens, comments, places })
     }
 
     /// Byte offset of an identifier that was parsed from this very text.
     pub(super) fn ident_start(&self, ident: &Ident) -> usize {
-        offset(&self.text, &line_starts(&self.text), ident.span.start)
+        self.places.byte(ident.span.start)
     }
 
     /// The text between two offsets.
@@ -61,16 +62,28 @@ impl Lexed {
     }
 }
 
-fn line_starts(text: &str) -> Vec<usize> {
-    std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
+/// From the tokenizer's lines and columns of characters to bytes.
+#[derive(Debug, Clone)]
+struct Places {
+    /// Byte offset of each character.
+    bytes: Vec<usize>,
+    /// Number of each line's first character.
+    lines: Vec<usize>,
+    end: usize,
 }
 
-fn offset(text: &str, lines: &[usize], at: Location) -> usize {
-    let line = (at.line as usize).saturating_sub(1);
-    let Some(&start) = lines.get(line) else { return text.len() };
-    let column = (at.column as usize).saturating_sub(1);
-    let rest = text.get(start..).unwrap_or("");
-    start + rest.char_indices().nth(column).map_or(rest.len(), |(byte, _)| byte)
+impl Places {
+    fn new(text: &str) -> Self {
+        let bytes = text.char_indices().map(|(byte, _)| byte).collect();
+        let breaks = text.chars().enumerate().filter(|(_, c)| *c == '\n').map(|(at, _)| at + 1);
+        Self { bytes, lines: std::iter::once(0).chain(breaks).collect(), end: text.len() }
+    }
+
+    fn byte(&self, at: Location) -> usize {
+        let line = self.lines.get((at.line as usize).saturating_sub(1));
+        let character = line.map(|first| first + (at.column as usize).saturating_sub(1));
+        character.and_then(|at| self.bytes.get(at)).copied().unwrap_or(self.end)
+    }
 }
 
 /// Is this token the unquoted keyword?
@@ -166,6 +179,7 @@ mod tests {
             ("SELECT 1 WHERE a IN (:ids, 5)", "does not stand alone"),
             ("SELECT 1 WHERE a = :id", "does not stand alone"),
             ("SELECT /*!80000 1 + */ 1 WHERE a IN (:ids)", "version comment"),
+            ("SELECT /*M!100100 1 + */ 1 WHERE a IN (:ids)", "version comment"),
         ] {
             let error = mark_of(sql).unwrap_err();
             assert!(error.contains(want), "{sql}: {error}");

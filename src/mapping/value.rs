@@ -84,7 +84,7 @@ impl Part {
             Value::UInt(number) => Some(KeyPart::from_u64(*number)),
             Value::Decimal(decimal) => text(decimal.to_string()),
             Value::Bytes(bytes) => Some(self.bytes(bytes).ok_or_else(|| {
-                let shown: String = bytes.iter().take(24).map(|b| format!("{b:02x}")).collect();
+                let shown = KeyPart::Binary(bytes.iter().take(24).copied().collect());
                 fail(format!("the bytes {shown} (not text of {:?})", self.charset))
             })?),
             Value::Date { year, month, day } => text(format!("{year:04}-{month:02}-{day:02}")),

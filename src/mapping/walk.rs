@@ -125,6 +125,7 @@ fn condition(text: &str) -> Result<Expr, MappingError> {
         remedy: "write one condition, for example `o.status = 'new' AND o.id > 100`".to_owned(),
     };
     let lexed = Lexed::new("selection.where", text)?;
+    syntax::check_tokens(&lexed)?;
     if lexed.comments {
         return Err(fail("a comment".to_owned()));
     }

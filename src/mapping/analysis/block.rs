@@ -33,6 +33,8 @@ impl Facts {
     }
 }
 
+/// A relation of a block and one of its columns.
+type Local = (usize, String);
 type Block<'e> = (Scope<'e>, Facts, Vec<OutCol>);
 
 impl Analysis<'_> {
@@ -106,7 +108,7 @@ impl Analysis<'_> {
         let mut columns = Vec::new();
         for expr in list {
             self.walk(expr, cx)?;
-            columns.extend(self.grouped_column(expr, outputs, cx)?);
+            columns.extend(self.grouped_column(expr, outputs, cx));
         }
         if let Some(facts) = self.facts.last_mut() {
             facts.grouped = !list.is_empty();
@@ -116,28 +118,21 @@ impl Analysis<'_> {
     }
 
     /// The column that an item of GROUP BY is: by its name, by an alias, or by its number.
-    fn grouped_column(
-        &self,
-        expr: &Expr,
-        outputs: &[OutCol],
-        cx: Cx<'_>,
-    ) -> Result<Option<(usize, String)>, MappingError> {
+    fn grouped_column(&self, expr: &Expr, outputs: &[OutCol], cx: Cx<'_>) -> Option<Local> {
         if let Expr::Value(value) = expr
             && let Value::Number(number, _) = &value.value
         {
-            let at = number.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
-            return Ok(at.and_then(|at| outputs.get(at)).and_then(|o| o.local.clone()));
+            let at = number.parse::<usize>().ok()?.checked_sub(1)?;
+            return outputs.get(at)?.local.clone();
         }
-        let Some(parts) = column_parts(expr) else { return Ok(None) };
-        // An ambiguous name that is an alias too was let through by the walk: it proves nothing here.
-        match self.column(expr, cx).unwrap_or(None) {
-            Some(found) => Ok(Some(found).filter(|f| f.level == cx.scope.level).map(|f| f.local)),
-            None => Ok(match parts {
-                [alias] => {
-                    outputs.iter().find(|o| same_column(&o.name, &alias.value)).and_then(|o| o.local.clone())
-                }
+        let parts = column_parts(expr)?;
+        // A name that is ambiguous in FROM was let through by the walk as an alias: it proves nothing here.
+        match self.column(expr, cx).ok()? {
+            Some(found) => Some(found).filter(|found| found.level == cx.scope.level).map(|found| found.local),
+            None => match parts {
+                [alias] => outputs.iter().find(|o| same_column(&o.name, &alias.value))?.local.clone(),
                 _ => None,
-            }),
+            },
         }
     }
 
@@ -159,7 +154,7 @@ impl Analysis<'_> {
                     if stars == Stars::Expand =>
                 {
                     let alias = name.0.last().and_then(|p| p.as_ident()).map(|i| i.value.clone());
-                    outputs.extend(self.star(alias, cx)?);
+                    outputs.extend(self.star(alias.as_deref(), cx)?);
                 }
                 other => {
                     let remedy = "name the columns: a new column would change every document";
@@ -186,11 +181,11 @@ impl Analysis<'_> {
     }
 
     /// `*` or `alias.*`: every column of the relations, which then all matter.
-    fn star(&mut self, alias: Option<String>, cx: Cx<'_>) -> Result<Vec<OutCol>, MappingError> {
+    fn star(&mut self, alias: Option<&str>, cx: Cx<'_>) -> Result<Vec<OutCol>, MappingError> {
         let mut outputs = Vec::new();
         let mut seen = false;
         for (at, relation) in cx.scope.relations.iter().enumerate() {
-            if alias.as_ref().is_some_and(|alias| !same_column(alias, &relation.alias)) {
+            if alias.is_some_and(|alias| !same_column(alias, &relation.alias)) {
                 continue;
             }
             seen = true;

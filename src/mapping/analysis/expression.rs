@@ -65,10 +65,10 @@ impl Analysis<'_> {
     /// Notes that a column is read.
     pub(super) fn mark(&mut self, found: &Found) {
         self.levels.push(found.level);
-        for ColRef { occurrence, column } in found.base {
-            if let Some(table) = self.occurrences.get_mut(occurrence) {
-                table.columns.insert(column);
-            }
+        if let Some(ColRef { occurrence, column }) = found.base
+            && let Some(table) = self.occurrences.get_mut(occurrence)
+        {
+            table.columns.insert(column);
         }
     }
 
@@ -78,23 +78,27 @@ impl Analysis<'_> {
         let name = function.name.to_string();
         match &function.over {
             Some(WindowType::WindowSpec(spec)) if spec.window_name.is_none() => {
-                self.window(&spec.partition_by, cx)?;
+                self.window(&spec.partition_by, cx)
+            }
+            None if functions::kind(name.trim_matches('`'), 1, false) == Kind::Aggregate => {
+                self.aggregate(expr, from, cx)
             }
             // A named window was noted with its definition.
-            Some(_) => {}
-            None if functions::kind(&name, 1, false) == Kind::Aggregate => {
-                let read = self.levels.get(from..).unwrap_or_default();
-                if !read.is_empty() && read.iter().all(|level| *level < cx.scope.level) {
-                    return Err(MappingError::unsupported(
-                        format!("{}, an aggregate over columns of an outer query block,", fragment(expr)),
-                        "aggregate in the block that the columns belong to",
-                    ));
-                }
-                if let Some(facts) = self.facts.last_mut() {
-                    facts.aggregated = true;
-                }
-            }
-            None => {}
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes an aggregate whose arguments read the columns noted from `from` on.
+    fn aggregate(&mut self, expr: &Expr, from: usize, cx: Cx<'_>) -> Result<(), MappingError> {
+        let read = self.levels.get(from..).unwrap_or_default();
+        if !read.is_empty() && read.iter().all(|level| *level < cx.scope.level) {
+            return Err(MappingError::unsupported(
+                format!("{}, an aggregate over columns of an outer query block,", fragment(expr)),
+                "aggregate in the block that the columns belong to",
+            ));
+        }
+        if let Some(facts) = self.facts.last_mut() {
+            facts.aggregated = true;
         }
         Ok(())
     }

@@ -277,7 +277,7 @@ fn json_columns(columns: &[JsonTableColumn]) -> Vec<String> {
     let mut names = Vec::new();
     for column in columns {
         match column {
-            JsonTableColumn::Named(named) => names.push(named.name.value.clone()),
+            JsonTableColumn::Named(column) => names.push(column.name.value.clone()),
             JsonTableColumn::ForOrdinality(name) => names.push(name.value.clone()),
             JsonTableColumn::Nested(nested) => names.extend(json_columns(&nested.columns)),
         }
