@@ -69,14 +69,9 @@ pub struct SourceCredentials {
         .message("clientSecretRef does nothing with mode Disabled")
 )]
 pub struct SourceTls {
-<<<<<<< HEAD
-    /// Disabled; Preferred: encrypted where the server offers it; Required: encrypted, the certificate is not checked; VerifyCa: it must come from the CA;
-    /// VerifyIdentity: it must also name the host.
-=======
     /// Disabled; Preferred: encrypted where the server offers it; Required: encrypted, the certificate is not
     /// checked; VerifyCa: it must come from the CA; VerifyIdentity: it must also name the host.
     #[serde(default)]
->>>>>>> api
     pub mode: TlsMode,
     /// The CA; without it the well-known public ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,11 +90,7 @@ pub struct SourceTls {
 pub enum TlsMode {
     /// No TLS.
     Disabled,
-<<<<<<< HEAD
-    /// Encrypted where the server offers TLS, whoever answers; plain where it does not.
-=======
     /// Encrypted where the server offers it, whoever answers.
->>>>>>> api
     #[default]
     Preferred,
     /// Encrypted, whoever answers.

@@ -137,7 +137,6 @@ struct Worker<S> {
     reporter: Reporter,
     status: watch::Sender<TaskStatus>,
     told: tokio::time::Instant,
-    epoch: u64,
 }
 
 impl<S: Stores> Worker<S> {
@@ -171,7 +170,6 @@ impl<S: Stores> Worker<S> {
             was_synced: prepared.index.was_synced,
             deliver_first: prepared.binlog_end.clone(),
         };
-        let epoch = stored.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.epoch) + 1;
         let lanes = config.lanes;
         let max_age = config.max_age;
         let reporter = Reporter::new(options.stall_timeout);
@@ -206,7 +204,6 @@ impl<S: Stores> Worker<S> {
             reporter,
             status,
             told: tokio::time::Instant::now(),
-            epoch,
         })
     }
 
@@ -296,13 +293,13 @@ impl<S: Stores> Worker<S> {
     }
 
     fn store(&self, command: Command) {
-        let (stores, shared, epoch) = (Arc::clone(&self.stores), Arc::clone(&self.shared), self.epoch);
+        let (stores, shared) = (Arc::clone(&self.stores), Arc::clone(&self.shared));
         tokio::spawn(async move {
             match command {
                 Command::Save { expect, checkpoint } => {
                     shared.tell(Input::Saved(stores.save(expect, &checkpoint).await));
                 }
-                Command::SaveDeadLetters { add, remove } => {
+                Command::SaveDeadLetters { epoch, add, remove } => {
                     for letter in &add {
                         warn!(task = shared.options.name, id = %letter.key, reason = letter.reason, "dead letter");
                     }
@@ -351,7 +348,7 @@ impl<S: Stores> Worker<S> {
             verify,
             schemas,
             server_id: self.shared.options.server_id,
-            server_id_seed: format!("{}/{}", self.shared.options.uid, self.epoch),
+            server_id_seed: self.shared.options.uid.clone(),
             heartbeat: Duration::from_secs(5),
             attempt: self.feeds,
             bytes: Arc::clone(&self.bytes),
