@@ -293,7 +293,9 @@ impl World {
         }
         let prepare = |entry: &&crate::mysql::Entry| matches!(&entry.kind, crate::mysql::Kind::Prepare(x, _) if *x == xid);
         let seen = self.mysql.log.iter().find(prepare);
-        let unseen = seen.is_none_or(|entry| covers(&who.origin.base, entry));
+        // without GTIDs the core passes a PREPARE rather than hold too many transactions
+        let passed = !self.mysql.gtids && self.weather.config.max_transactions <= 20;
+        let unseen = passed || seen.is_none_or(|entry| covers(&who.origin.base, entry));
         if !unseen {
             self.violated(|| {
                 format!("o{owner}: a gap at the commit of xid {xid}, whose PREPARE it could see")

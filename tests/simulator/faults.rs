@@ -110,8 +110,8 @@ impl World {
     }
 
     /// Every dead letter is tried again.
-    pub(crate) fn replay_letters(&mut self) {
-        self.run_build("letters-at-last".into(), Selection::DeadLetters);
+    pub(crate) fn replay_letters(&mut self, build: &str) {
+        self.run_build(build.into(), Selection::DeadLetters);
     }
 
     fn run_build(&mut self, name: String, selection: Selection) {

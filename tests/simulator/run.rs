@@ -38,7 +38,7 @@ fn run(world: &mut World) -> Result<Ran, String> {
         for owner in 0..world.owners.len() {
             world.crash(owner);
         }
-        world.replay_letters();
+        world.replay_letters("letters-at-last");
         catch_up(world);
     }
     match world.violation.take() {
@@ -69,7 +69,8 @@ fn calm(world: &mut World) {
         }
     }
     if narrow {
-        // the store of dead letters is too small for all of them: the application repairs its rows
+        // the store of dead letters is too small for all of them: the application repairs its rows; where
+        // the worker stands still already, people have the letters tried again
         let rows = world.mysql.tables.rows.iter().filter_map(|(pk, row)| match row {
             Row::Main { other, value, parent, quality: Quality::Poison | Quality::Bad } => {
                 let row = Row::Main { other: *other, value: *value, parent: *parent, quality: Quality::Good };
@@ -84,6 +85,7 @@ fn calm(world: &mut World) {
         let changes: Vec<Change> = changes.collect();
         world.commit(Kind::Commit(changes));
         world.run_until(world.now + 10_000);
+        world.replay_letters("letters-full");
     }
 }
 

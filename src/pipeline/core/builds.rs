@@ -192,6 +192,13 @@ impl Builds {
         true
     }
 
+    /// Ids that a build awaits besides those that it walks.
+    pub(super) fn also(&mut self, name: &str, hold: u64) {
+        if let Some(build) = self.queue.iter_mut().find(|build| build.spec.name == name) {
+            build.pages.push_back(WalkedPage { hold, last: None, keys: 0, waiting: 0 });
+        }
+    }
+
     /// The page could not be fetched.
     pub(super) fn walk_failed(&mut self, name: &str, run: u64) {
         if let Some(build) = self.queue.iter_mut().find(|b| b.spec.name == name && b.run == run) {

@@ -156,6 +156,12 @@ impl DeadLetters {
         self.saving.is_some() || !self.adding.is_empty() || !self.removing.is_empty()
     }
 
+    /// True where no more can be stored now: what a full store has no room for is read again by the next
+    /// owner, as its transactions are not acknowledged.
+    pub(super) fn settled(&self) -> bool {
+        self.saving.is_none() && (self.full || !self.unsaved())
+    }
+
     /// Transactions of before a gap are void.
     pub(super) fn forget_transactions(&mut self) {
         let (mut adding, mut removing) = (Vec::new(), Vec::new());

@@ -249,7 +249,7 @@ impl Core {
             Input::Begin(begin) => self.begin(begin),
             Input::XaStart(xid) => self.transactions.xa_start(xid),
             Input::Rows(rows) => self.rows(rows),
-            Input::End(end) => self.transactions.end(end),
+            Input::End(end) => self.whole(end),
             Input::XaPrepared(end) => self.transactions.end_prepared(end),
             Input::XaResolved { xid, commit } => self.xa_resolved(&xid, commit),
             Input::Schemas(schemas) => self.transactions.schemas_moved(schemas),
@@ -279,7 +279,7 @@ impl Core {
         if self.phase == Phase::Ended {
             return;
         }
-        if self.transactions.advance() {
+        if self.transactions.advance(self.config.max_transactions) {
             self.progressed = self.now.millis;
             self.saving.changed = true;
         }

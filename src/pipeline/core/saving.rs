@@ -173,7 +173,7 @@ impl Core {
     }
 
     pub(super) fn pump_stopping(&mut self) {
-        let quiet = self.batches_in_flight() == 0 && !self.letters.unsaved();
+        let quiet = self.batches_in_flight() == 0 && self.letters.settled();
         let stored = self.saving.in_flight.is_none() && !self.saving.changed && !self.saving.urgent;
         if self.phase == Phase::Stopping && quiet && stored {
             self.end(Ended::Stopped);

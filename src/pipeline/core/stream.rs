@@ -1,6 +1,7 @@
 //! The stream's side of the core: transactions, gaps, and where to begin.
 
 use super::protocol::{Begin, BuildSpec, Command, Failure, Outcome, Place, Rows, Selection};
+use super::transactions::Prepared;
 use super::{Core, FULL, Phase, StreamState, Waiter};
 use crate::model::{BinlogPosition, Key};
 
@@ -33,24 +34,35 @@ impl Core {
         }
     }
 
+    /// The open transaction is whole; what was kept back as XA has then committed in one phase.
+    pub(super) fn whole(&mut self, end: BinlogPosition) {
+        if let Some((xid, kept)) = self.transactions.kept_back() {
+            self.committed(&xid, kept);
+        }
+        self.transactions.end(end);
+    }
+
     pub(super) fn xa_resolved(&mut self, xid: &[u8], commit: bool) {
         match self.transactions.resolve(xid) {
             None if commit => {
                 let xid = String::from_utf8_lossy(xid).into_owned();
                 self.gap(format!("XA COMMIT of {xid}, whose PREPARE was not seen"));
             }
-            Some(prepared) if commit && prepared.overflow => {
-                let xid = String::from_utf8_lossy(xid).into_owned();
-                self.gap(format!("XA transaction {xid} has too many rows to be kept until its commit"));
-            }
-            Some(prepared) if commit => {
-                if let Some(lock) = prepared.lock {
-                    self.seen.lock(self.transactions.newest(), lock);
-                }
-                self.dirty(&prepared.keys, prepared.lookups);
-            }
+            Some(prepared) if commit => self.committed(xid, prepared),
             _ => {}
         }
+    }
+
+    /// The rows of an XA transaction become visible with the open transaction.
+    fn committed(&mut self, xid: &[u8], prepared: Prepared) {
+        if prepared.overflow {
+            let xid = String::from_utf8_lossy(xid).into_owned();
+            return self.gap(format!("XA transaction {xid} has too many rows to be kept until its commit"));
+        }
+        if let Some(lock) = prepared.lock {
+            self.seen.lock(self.transactions.newest(), lock);
+        }
+        self.dirty(&prepared.keys, prepared.lookups);
     }
 
     pub(super) fn idle(&mut self, at: BinlogPosition) {
@@ -166,9 +178,21 @@ impl Core {
             self.full_due = false;
             self.builds.remove(FULL);
             self.builds.add(self.full_spec(), None, &self.cause, first_version, true);
+            self.letters_again();
         }
         self.phase = Phase::Recording;
         self.saving.urgent = true;
+    }
+
+    /// A Full awaits the dead letters too: an id that is in neither table nor index is nowhere else.
+    fn letters_again(&mut self) {
+        let hold = self.name();
+        self.builds.also(FULL, hold);
+        for key in self.letters.keys() {
+            if self.mark(&key, Waiter::Page(hold), false) {
+                self.builds.wait(hold);
+            }
+        }
     }
 
     pub(super) fn full_spec(&self) -> BuildSpec {
@@ -204,6 +228,7 @@ impl Core {
             let spec = self.full_spec();
             let cause = full.cause.clone();
             self.builds.add(spec, Some(full), &cause, 0, true);
+            self.letters_again();
         }
         if replaced {
             self.gap("the index was replaced while the task was down".into());

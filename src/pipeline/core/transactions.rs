@@ -19,7 +19,7 @@ struct Transaction {
 }
 
 /// Ids of an XA transaction between PREPARE and COMMIT, when they become visible.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Prepared {
     pub(super) seq: u64,
     pub(super) keys: Vec<Key>,
@@ -40,6 +40,8 @@ pub(super) struct Transactions {
     holes: BTreeMap<u64, Transaction>,
     pub(super) prepared: HashMap<Vec<u8>, Prepared>,
     collecting: Option<(Vec<u8>, Prepared)>,
+    /// The xid that the open transaction resolves: known until it is whole, as it may come again.
+    resolving: Option<Vec<u8>>,
     pub(super) acked: StreamPosition,
     pub(super) last: Option<LastTransaction>,
     pub(super) schemas: Arc<Vec<TableColumns>>,
@@ -102,7 +104,7 @@ impl Transactions {
 
     /// Drops the transaction that the stream was in when it broke; its ids stay dirty.
     pub(super) fn abort(&mut self) {
-        self.collecting = None;
+        (self.collecting, self.resolving) = (None, None);
         if self.open.back().is_some_and(|t| t.end.is_none()) {
             // it keeps its number, so that no later transaction is taken for it by its waiters
             if let Some(broken) = self.open.back_mut() {
@@ -133,6 +135,11 @@ impl Transactions {
         None
     }
 
+    /// Takes what was kept back of the open transaction.
+    pub(super) fn kept_back(&mut self) -> Option<(Vec<u8>, Prepared)> {
+        self.collecting.take()
+    }
+
     pub(super) fn schemas_moved(&mut self, schemas: Arc<Vec<TableColumns>>) {
         if let Some(open) = self.open.back_mut() {
             open.schemas = Some(schemas);
@@ -141,7 +148,6 @@ impl Transactions {
 
     /// The open transaction is whole.
     pub(super) fn end(&mut self, end: BinlogPosition) {
-        self.collecting = None;
         self.close(end);
     }
 
@@ -158,10 +164,8 @@ impl Transactions {
 
     /// The open transaction resolves a prepared one; `None` where its PREPARE was never seen.
     pub(super) fn resolve(&mut self, xid: &[u8]) -> Option<Prepared> {
-        if self.collecting.as_ref().is_some_and(|(collected, _)| collected == xid) {
-            return self.collecting.take().map(|(_, prepared)| prepared); // XA COMMIT ... ONE PHASE
-        }
-        let prepared = self.prepared.remove(xid)?;
+        let prepared = self.prepared.get(xid)?.clone();
+        self.resolving = Some(xid.to_vec());
         if let Some(open) = self.open.back_mut() {
             open.resolves = Some(prepared.seq);
         }
@@ -205,45 +209,63 @@ impl Transactions {
         }
     }
 
-    /// Moves the watermark over everything that is acknowledged. True where it moved.
-    pub(super) fn advance(&mut self) -> bool {
-        self.settle_resolved();
+    /// Moves the watermark over everything that is acknowledged. True where it moved. With `limit`
+    /// transactions and more, a prepared one no longer holds the others back.
+    pub(super) fn advance(&mut self, limit: usize) -> bool {
         let before = self.moves;
-        while let Some(front) = self.open.front() {
-            let whole = front.end.is_some() && front.waiting == 0;
-            let passable = whole && (!front.prepared || front.begin.gtid.is_some());
-            if !passable {
+        loop {
+            let passable = self.passable();
+            for _ in 0..passable {
+                self.pass();
+            }
+            if self.open.len() < limit.max(1) {
                 break;
             }
-            let Some(done) = self.open.pop_front() else { break };
-            let seq = self.first;
-            self.first += 1;
-            if done.prepared {
-                self.holes.insert(seq, done);
-            } else {
-                self.acknowledge(done);
+            // should the worker restart before its commit, that will be a commit without a PREPARE: a gap
+            match self.open.front_mut() {
+                Some(front) if front.prepared && front.end.is_some() => front.prepared = false,
+                _ => break,
             }
         }
         self.moves != before
     }
 
-    /// A prepared transaction is done once the one that resolves it is.
-    fn settle_resolved(&mut self) {
-        if !self.open.iter().any(|t| t.resolves.is_some()) {
+    /// How many of the oldest transactions can be passed at once. A prepared transaction without a GTID
+    /// cannot be left behind as a hole: a position is before it or after its commit.
+    fn passable(&self) -> usize {
+        let (mut safe, mut unresolved) = (0, Vec::new());
+        for (seq, transaction) in (self.first..).zip(&self.open) {
+            if transaction.end.is_none() || transaction.waiting > 0 {
+                break;
+            }
+            if transaction.prepared && transaction.begin.gtid.is_none() {
+                if self.prepared.values().any(|prepared| prepared.seq == seq) {
+                    break;
+                }
+                unresolved.push(seq);
+            }
+            unresolved.retain(|prepared| Some(*prepared) != transaction.resolves);
+            if unresolved.is_empty() {
+                safe = seq + 1 - self.first;
+            }
+        }
+        safe as usize
+    }
+
+    fn pass(&mut self) {
+        let Some(done) = self.open.pop_front() else { return };
+        let seq = self.first;
+        self.first += 1;
+        if done.prepared && done.begin.gtid.is_some() {
+            self.holes.insert(seq, done);
             return;
         }
-        let done: Vec<u64> = (self.open.iter_mut())
-            .filter(|t| t.end.is_some() && t.waiting == 0)
-            .filter_map(|t| t.resolves.take())
-            .collect();
-        for seq in done {
-            if let Some(hole) = self.holes.remove(&seq) {
-                self.acknowledge(hole);
-            } else if let Some(open) =
-                seq.checked_sub(self.first).and_then(|at| self.open.get_mut(at as usize))
-            {
-                open.prepared = false;
-            }
+        // the prepared one is done with its commit, not before: else a restart in between would find a
+        // commit without a PREPARE
+        let hole = done.resolves.and_then(|prepared| self.holes.remove(&prepared));
+        self.acknowledge(done);
+        if let Some(hole) = hole {
+            self.acknowledge(hole);
         }
     }
 
@@ -271,6 +293,9 @@ impl Transactions {
     }
 
     fn close(&mut self, end: BinlogPosition) {
+        if let Some(xid) = self.resolving.take() {
+            self.prepared.remove(&xid);
+        }
         let Some(open) = self.open.back_mut().filter(|open| open.end.is_none()) else { return };
         if let (Some(gtids), Some(gtid)) = (&mut self.delivered.gtids, &open.begin.gtid) {
             gtids.insert(gtid);
@@ -330,10 +355,10 @@ mod tests {
         t.end(at(20));
         t.begin(begin(2));
         t.end(at(30));
-        assert!(!t.advance());
+        assert!(!t.advance(99));
         assert_eq!(acked(&t), "");
         t.release(first);
-        assert!(t.advance());
+        assert!(t.advance(99));
         assert_eq!((acked(&t).as_str(), t.acked.binlog.offset), ("1-2", 30));
         assert_eq!(t.last.as_ref().unwrap().start, at(20));
     }
@@ -342,11 +367,11 @@ mod tests {
     fn an_open_transaction_is_never_passed() {
         let mut t = with_gtids();
         t.begin(begin(1));
-        assert!(!t.advance());
+        assert!(!t.advance(99));
         t.abort();
         t.begin(begin(1));
         t.end(at(20));
-        t.advance();
+        t.advance(99);
         assert_eq!(acked(&t), "1");
     }
 
@@ -359,18 +384,47 @@ mod tests {
         t.end_prepared(at(20));
         t.begin(begin(2));
         t.end(at(30));
-        assert!(t.advance());
+        assert!(t.advance(99));
         assert_eq!(acked(&t), "2");
         t.begin(begin(3));
         assert_eq!(t.resolve(b"x").unwrap().keys, [Key::int(7)]);
-        assert!(t.resolve(b"x").is_none());
+        // the stream breaks and the commit comes again
+        t.abort();
+        t.begin(begin(3));
+        assert_eq!(t.resolve(b"x").unwrap().keys, [Key::int(7)]);
         let waiter = t.newest();
         t.wait();
         t.end(at(40));
-        assert!(!t.advance());
+        assert!(t.resolve(b"x").is_none());
+        t.advance(99);
+        assert_eq!(acked(&t), "2");
         t.release(waiter);
-        assert!(t.advance());
+        assert!(t.advance(99));
         assert_eq!((acked(&t).as_str(), t.acked.binlog.offset), ("1-3", 40));
+    }
+
+    #[test]
+    fn without_gtids_a_prepared_transaction_holds_the_others_to_a_limit() {
+        let mut t = Transactions::default();
+        t.reset(StreamPosition { gtids: None, binlog: at(4) }, None, Vec::new());
+        let begin = |number| Begin { gtid: None, ..begin(number) };
+        t.begin(begin(1));
+        t.xa_start(b"x".to_vec());
+        t.end_prepared(at(20));
+        t.begin(begin(2));
+        let between = t.newest();
+        t.wait();
+        t.end(at(30));
+        t.begin(begin(3));
+        t.resolve(b"x").unwrap();
+        t.end(at(40));
+        // neither before its commit is done, nor while something in between is not
+        assert!(!t.advance(4));
+        assert!(t.advance(3));
+        assert_eq!(t.acked.binlog.offset, 20);
+        t.release(between);
+        t.advance(4);
+        assert_eq!(t.acked.binlog.offset, 40);
     }
 
     #[test]
@@ -384,10 +438,10 @@ mod tests {
         let table = crate::model::TableName::new("shop", "orders");
         t.schemas_moved(Arc::new(vec![TableColumns { table, columns: Vec::new() }]));
         t.end(at(30));
-        t.advance();
+        t.advance(99);
         assert!(t.schemas.is_empty() && t.delivered_schemas.len() == 1);
         t.release(waiter);
-        t.advance();
+        t.advance(99);
         assert_eq!(t.schemas.len(), 1);
     }
 }

@@ -169,7 +169,13 @@ impl Core {
                 Selection::DeadLetters => Selection::Keys(self.letters.keys()),
                 other => other,
             };
+            let build = spec.name.clone();
             self.builds.add(BuildSpec { selection, ..spec }, known, "reindex", first, false);
+            if self.builds.done.contains_key(&build) {
+                // an owner of before completed it, and perhaps could not say so any more
+                self.out.push(Command::BuildMoved { build, phase: BuildPhase::Complete });
+                continue;
+            }
             self.saving.urgent = true;
         }
     }
