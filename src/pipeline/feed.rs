@@ -3,7 +3,6 @@
 //! It ends with the stream: by a lost connection, a gap, or because nobody listens any more. What it found is
 //! sent in chunks; while no chunk is taken it reads no further, down to the server's socket.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,7 +87,7 @@ impl Feed {
         let start = self.start(verify.as_ref());
         let options = StreamOptions { heartbeat: self.heartbeat, ..StreamOptions::new(self.server_id()) };
         let mut stream = Stream::open(self.source.stream_opts().await?, &start, options).await?;
-        let history = SchemaHistory::new(self.schemas.iter().map(|t| (t.table.clone(), t.columns.clone())));
+        let history = SchemaHistory::new(self.schemas.iter().cloned());
         let mut decoder = Decoder::new();
         decoder.set_file(&self.from.binlog.file);
         let mut translator = Translator::new(&self.plan, history, &self.from, verify, &self.rows);
@@ -170,9 +169,4 @@ impl Feed {
             }
         }
     }
-}
-
-/// Names the tables of a checkpoint's schemas.
-pub(super) fn by_table(schemas: &[TableColumns]) -> HashMap<&crate::model::TableName, &TableColumns> {
-    schemas.iter().map(|table| (&table.table, table)).collect()
 }

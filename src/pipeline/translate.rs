@@ -10,7 +10,7 @@ use crate::binlog::{
     Body, Event, EventPosition, GtidEvent, Image, QueryEvent, QueryKind, RowsEvent, TableMap,
 };
 use crate::mapping::{BoundTable, DdlEffect, Plan, SchemaHistory, Touched};
-use crate::model::{BinlogPosition, Column, LastTransaction, StreamPosition, TableColumns, Value};
+use crate::model::{BinlogPosition, Column, LastTransaction, StreamPosition, Value};
 
 /// A table map and what the plan makes of it.
 struct Known {
@@ -78,13 +78,9 @@ impl<'p> Translator<'p> {
                 self.end(at, out, Input::End);
                 Ok(())
             }
-            Body::XaPrepare { xid, one_phase } => {
-                if *one_phase {
-                    self.push(out, Input::XaResolved { xid: xid.to_string().into_bytes(), commit: true });
-                    self.end(at, out, Input::End);
-                } else {
-                    self.end(at, out, Input::XaPrepared);
-                }
+            Body::XaPrepare { one_phase, .. } => {
+                // XA COMMIT ... ONE PHASE ends like any other transaction
+                self.end(at, out, if *one_phase { Input::End } else { Input::XaPrepared });
                 Ok(())
             }
             Body::Rows(rows) => self.rows(rows, at, out),
@@ -207,7 +203,7 @@ impl<'p> Translator<'p> {
                 DdlEffect::None => {}
                 DdlEffect::SchemaChanged { .. } => {
                     self.known.clear();
-                    out.push(Input::Schemas(Arc::new(columns_of(&self.history))));
+                    out.push(Input::Schemas(Arc::new(self.history.to_tables())));
                 }
                 DdlEffect::Gap { reason } => return Err(format!("{reason} ({})", place(at))),
             }
@@ -336,11 +332,6 @@ fn images<'v, 'r>(
     let Some(image) = image else { return Ok(None) };
     image.read(wanted, values)?;
     Ok(Some(values))
-}
-
-fn columns_of(history: &SchemaHistory) -> Vec<TableColumns> {
-    let tables = history.tables();
-    tables.map(|(table, columns)| TableColumns { table: table.clone(), columns: columns.to_vec() }).collect()
 }
 
 fn place(at: &EventPosition) -> String {
