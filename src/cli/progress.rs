@@ -120,7 +120,7 @@ impl Lines {
 }
 
 fn under_way(status: &TaskStatus) -> impl Iterator<Item = (&String, &BuildProgress)> {
-    status.builds.iter().filter(|(_, b)| !matches!(b.phase, BuildPhase::Complete | BuildPhase::Pending))
+    status.builds.iter().filter(|(_, b)| !b.phase.is_over() && b.phase != BuildPhase::Pending)
 }
 
 fn figures(status: &TaskStatus) -> String {
@@ -164,7 +164,7 @@ impl Bars {
     fn draw(&mut self, status: &TaskStatus) {
         self.figures.set_message(figures(status));
         for (name, build) in &status.builds {
-            let under_way = !matches!(build.phase, BuildPhase::Complete | BuildPhase::Pending);
+            let under_way = !build.phase.is_over() && build.phase != BuildPhase::Pending;
             if !self.builds.contains_key(name) && under_way {
                 let bar = self.all.insert_before(&self.figures, ProgressBar::new(0)).with_style(style());
                 self.builds.insert(name.clone(), bar);
@@ -176,7 +176,7 @@ impl Bars {
                 BuildPhase::Sweeping => format!("{name} (sweeping)"),
                 _ => name.clone(),
             });
-            if build.phase == BuildPhase::Complete {
+            if build.phase.is_over() {
                 bar.set_length(build.keys_done);
                 bar.finish_with_message(format!("{name} (complete)"));
             }

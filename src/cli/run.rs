@@ -15,7 +15,7 @@ use super::http::{self, Pages};
 use super::{progress, signals, task};
 use crate::api::State;
 use crate::metrics::{Metrics, TaskMetrics};
-use crate::model::{ConditionType, TaskStatus};
+use crate::model::{BuildPhase, ConditionType, TaskStatus};
 use crate::pipeline::{self, Control, FileStore, WorkerError};
 
 /// How long a stop may take.
@@ -72,7 +72,7 @@ async fn work(
     }
     let options = task::options(&file, args.write_log.clone(), args.until_caught_up);
     let (control, told) = mpsc::channel(1);
-    let mut watched = status.subscribe();
+    let (mut watched, last) = (status.subscribe(), status.subscribe());
     let settled = async {
         if args.until_caught_up {
             // the worker owns the sender: where it is gone the worker has ended by itself
@@ -87,7 +87,12 @@ async fn work(
         _ = stop.wait_for(|stop| *stop) => finish(&control, worker).await,
         () = settled => finish(&control, worker).await,
     };
+    let failed: Vec<String> = (last.borrow().builds.iter())
+        .filter(|(_, build)| build.phase == BuildPhase::Failed)
+        .map(|(name, build)| format!("Reindex {name}: {}", build.failed))
+        .collect();
     match ended {
+        Ok(()) if args.until_caught_up && !failed.is_empty() => findings(&failed.join("\n")),
         Ok(()) => Exit::Done,
         Err(error) => {
             findings(&error);
@@ -103,16 +108,11 @@ async fn finish(
 ) -> Result<(), WorkerError> {
     // a full channel holds a stop already
     let _ = control.try_send(Control::Stop);
-    match tokio::time::timeout(DRAIN, worker).await {
-        Ok(ended) => ended,
-        Err(_) => {
-            warn!(
-                "what was in flight did not end within {} s; it is done again at the next start",
-                DRAIN.as_secs()
-            );
-            Ok(())
-        }
+    if let Ok(ended) = tokio::time::timeout(DRAIN, worker).await {
+        return ended;
     }
+    warn!("what was in flight did not end within {} s; it is done again at the next start", DRAIN.as_secs());
+    Ok(())
 }
 
 /// Paused or Stopped: nothing is connected, the state is kept.

@@ -97,6 +97,9 @@ pub struct Build {
     pub keys_done: u64,
     /// Estimate of the keys in all; 0 where unknown.
     pub keys_estimate: u64,
+    /// Why it was given up.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub failed: String,
 }
 
 /// The steps of a build.
@@ -111,4 +114,13 @@ pub enum BuildPhase {
     Sweeping,
     /// Done.
     Complete,
+    /// Given up: its selection cannot be read.
+    Failed,
+}
+
+impl BuildPhase {
+    /// True where nothing more will come of it.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Complete | Self::Failed)
+    }
 }

@@ -160,10 +160,10 @@ impl TaskStatus {
         self.status(ConditionType::Ready) == ConditionStatus::True
     }
 
-    /// True once every build is complete and the task is caught up: what `--until-caught-up` waits for.
+    /// True once every build is over and the task is caught up: what `--until-caught-up` waits for.
     pub fn is_settled(&self) -> bool {
         self.status(ConditionType::CaughtUp) == ConditionStatus::True
-            && self.builds.values().all(|build| build.phase == BuildPhase::Complete)
+            && self.builds.values().all(|build| build.phase.is_over())
     }
 }
 

@@ -32,6 +32,7 @@ pub(super) async fn take_place(shared: &Shared) -> Outcome<Box<Place>> {
     };
     let plan = parsed.compile(&catalog).map_err(|error| mapping_failure(&error))?;
     shared.set_plan(plan);
+    shared.set_index_uuid(&index.uuid);
     Ok(Box::new(Place {
         position: start.position,
         last_transaction: None,

@@ -82,6 +82,7 @@ pub(super) struct Shared {
     /// No action older than this is sent, ms.
     pub(super) max_age: u64,
     idle_readers: Mutex<Vec<Reader>>,
+    index_uuid: Mutex<String>,
 }
 
 impl Shared {
@@ -99,7 +100,7 @@ impl Shared {
     ) -> Result<Self, std::io::Error> {
         let write_log = options.write_log.as_deref().map(WriteLog::open).transpose()?;
         let plan = RwLock::new(Arc::new(plan));
-        let idle_readers = Mutex::default();
+        let (idle_readers, index_uuid) = (Mutex::default(), Mutex::default());
         Ok(Self {
             options,
             source,
@@ -112,6 +113,7 @@ impl Shared {
             metrics,
             max_age,
             idle_readers,
+            index_uuid,
         })
     }
 
@@ -121,6 +123,15 @@ impl Shared {
 
     pub(super) fn set_plan(&self, plan: Plan) {
         *self.plan.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plan);
+    }
+
+    /// The identity of the index that was prepared last.
+    pub(super) fn index_uuid(&self) -> String {
+        self.index_uuid.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_index_uuid(&self, uuid: &str) {
+        uuid.clone_into(&mut self.index_uuid.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Tells the core. Where it has ended, nobody needs to know any longer.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::core::{Counts, View};
 use super::feed::RowCounts;
 use crate::metrics::TaskMetrics;
-use crate::model::{BuildPhase, BuildProgress, ConditionType, TaskStatus};
+use crate::model::{BuildProgress, ConditionType, TaskStatus};
 
 /// Rates are over this long.
 const WINDOW: Duration = Duration::from_secs(5);
@@ -53,7 +53,7 @@ impl Reporter {
                     keys_done: built.build.keys_done,
                     keys_estimate: built.build.keys_estimate,
                     rate,
-                    failed: String::new(),
+                    failed: built.build.failed.clone(),
                 },
             );
         }
@@ -178,7 +178,7 @@ fn readiness(view: &View, stalled: bool, connected: bool) -> (bool, &'static str
     if stalled && !idle {
         return (false, "Stalled", "no progress for longer than spec.stallTimeout".into());
     }
-    let building = view.builds.iter().any(|b| b.build.phase != BuildPhase::Complete);
+    let building = view.builds.iter().any(|b| !b.build.phase.is_over());
     let reason = match (building, view.caught_up) {
         (true, _) => "Building",
         (false, true) => "InSync",

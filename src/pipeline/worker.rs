@@ -25,6 +25,9 @@ use crate::source::Source;
 /// The server is asked what it has executed so often.
 const ASK_EXECUTED: Duration = Duration::from_secs(1);
 
+/// The index's identity is looked at so often.
+const WATCH_INDEX: Duration = Duration::from_secs(15);
+
 /// The status is told at most so often.
 const TELL_STATUS: Duration = Duration::from_millis(100);
 
@@ -186,6 +189,7 @@ impl<S: Stores> Worker<S> {
             max_age,
         )
         .map_err(|error| WorkerError::Store(format!("the write log cannot be opened: {error}")))?;
+        shared.set_index_uuid(&prepared.index.uuid);
         let shared = Arc::new(shared);
         let (lanes, tasks) =
             (0..lanes).map(|n| LaneTask::spawn(n, Arc::clone(&shared), owner.clone())).unzip();
@@ -209,6 +213,7 @@ impl<S: Stores> Worker<S> {
 
     async fn work(&mut self, mut control: mpsc::Receiver<Control>) -> Result<(), WorkerError> {
         self.tasks.push(tokio::spawn(ask_executed(Arc::clone(&self.shared))));
+        self.tasks.push(tokio::spawn(watch_index(Arc::clone(&self.shared))));
         let builds = self.shared.builds.iter();
         let mut inputs: Vec<Input> = builds.map(|build| Input::Build(build.spec.clone())).collect();
         let ended = loop {
@@ -404,6 +409,21 @@ async fn receive(feed: Option<&mut OpenFeed>) -> Option<Vec<Input>> {
     match feed {
         Some(feed) => feed.inputs.recv().await,
         None => std::future::pending().await,
+    }
+}
+
+/// Looks whether the index is still the one that was prepared: one restored from a snapshot takes writes as
+/// if nothing had happened.
+async fn watch_index(shared: Arc<Shared>) {
+    let mut interval = tokio::time::interval(WATCH_INDEX);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let before = shared.index_uuid();
+        let Ok(now) = shared.sink.index_uuid().await else { continue };
+        if now.as_ref() != Some(&before) && shared.index_uuid() == before {
+            shared.tell(Input::Gap("the index was replaced or restored".to_owned()));
+        }
     }
 }
 

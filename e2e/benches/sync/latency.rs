@@ -91,7 +91,8 @@ async fn write_bare(bench: &Bench, conn: &mut Conn) {
     let row: mysql_async::Row = conn.query_first(sql).await.unwrap().unwrap();
     let text = |at: usize| row.get::<Option<String>, _>(at).flatten().unwrap_or_else(|| "null".into());
     let version = std::time::UNIX_EPOCH.elapsed().unwrap().as_micros();
-    let head = format!(r#"{{"index":{{"_id":"{PROBE}","version":{version},"version_type":"external_gte"}}}}"#);
+    let head =
+        format!(r#"{{"index":{{"_id":"{PROBE}","version":{version},"version_type":"external_gte"}}}}"#);
     let document = format!(
         r#"{{"id":{},"status":"{}","total":{},"created_at":"{}","customer":"{}","items":{}}}"#,
         text(0),

@@ -31,7 +31,9 @@ impl Ready {
         assert_eq!(docs.len() as u64, ORDERS);
         let body = |docs: &[(String, e2e::Doc)]| {
             let lines = docs.iter().map(|(id, doc)| {
-                let head = format!(r#"{{"index":{{"_id":"{id}","version":VERSION,"version_type":"external_gte"}}}}"#);
+                let head = format!(
+                    r#"{{"index":{{"_id":"{id}","version":VERSION,"version_type":"external_gte"}}}}"#
+                );
                 format!("{head}\n{}\n", doc.source)
             });
             lines.collect::<String>()
@@ -58,7 +60,13 @@ impl Ready {
         let begun = Instant::now();
         let script = std::fs::File::open(&self.script).unwrap();
         let mut client = tokio::process::Command::new("bash");
-        client.arg(project("scripts/mysql.sh")).args(["client", "--host=127.0.0.1", "-uroot", "--quick", "-N"]);
+        client.arg(project("scripts/mysql.sh")).args([
+            "client",
+            "--host=127.0.0.1",
+            "-uroot",
+            "--quick",
+            "-N",
+        ]);
         client.arg(format!("--port={}", bench.mysql.port()));
         let status = client.stdin(script).stdout(Stdio::null()).status().await.unwrap();
         assert!(status.success());

@@ -10,7 +10,9 @@ mod limit;
 
 use std::time::{Duration, Instant};
 
-use e2e::{ElasticServer, Engine, MysqlOptions, MysqlServer, Operator, Scratch, Search, Shop, Size, TaskFile};
+use e2e::{
+    ElasticServer, Engine, MysqlOptions, MysqlServer, Operator, Scratch, Search, Shop, Size, TaskFile,
+};
 
 pub(crate) const ORDERS: u64 = 100_000;
 const SIZE: Size = Size { users: 5_000, orders: ORDERS, items_per_order: 3 };

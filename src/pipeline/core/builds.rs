@@ -73,7 +73,7 @@ impl Builds {
             return;
         }
         let known = known.filter(|build| build.selection_hash == spec.selection_hash);
-        if let Some(build) = known.as_ref().filter(|build| build.phase == BuildPhase::Complete) {
+        if let Some(build) = known.as_ref().filter(|build| build.phase.is_over()) {
             self.done.insert(spec.name, build.clone());
             return;
         }
@@ -86,6 +86,7 @@ impl Builds {
             first_version,
             keys_done: 0,
             keys_estimate: 0,
+            failed: String::new(),
         });
         if record.phase == BuildPhase::Pending {
             record.phase = BuildPhase::Walking;
@@ -174,6 +175,17 @@ impl Builds {
         build.record.cursor = None;
         self.done.insert(build.spec.name.clone(), build.record);
         Some(build.spec.name)
+    }
+
+    /// Gives a build up where its selection cannot be read; a Full is never given up. True where it was.
+    pub(super) fn fail(&mut self, name: &str, run: u64, why: &str) -> bool {
+        let part = |b: &Running| b.spec.name == name && b.run == run && b.spec.selection == Selection::Part;
+        let Some(at) = self.queue.iter().position(part) else { return false };
+        let Some(mut build) = self.queue.remove(at) else { return false };
+        build.record.phase = BuildPhase::Failed;
+        why.clone_into(&mut build.record.failed);
+        self.done.insert(build.spec.name.clone(), build.record);
+        true
     }
 
     /// A page came for this run of a build; `hold` names it. False where nobody asked.

@@ -1,7 +1,7 @@
 //! What people may know of a worker.
 
 use super::{Core, FULL, Phase, StreamState};
-use crate::model::{Build, BuildPhase, StreamPosition};
+use crate::model::{Build, StreamPosition};
 
 /// What the server had executed counts for so long, ms.
 const EXECUTED_VALID: u64 = 10_000;
@@ -96,7 +96,7 @@ impl Core {
     /// The state for people.
     pub fn view(&self) -> View {
         let builds = self.builds.records();
-        let full = builds.get(FULL).filter(|build| build.phase != BuildPhase::Complete);
+        let full = builds.get(FULL).filter(|build| !build.phase.is_over());
         let locating = matches!(self.phase, Phase::Locating | Phase::Recording | Phase::Halted);
         let gap = locating.then(|| self.cause.clone());
         let halted_gap = (self.phase == Phase::Halted).then(|| format!("gap: {}", self.cause));

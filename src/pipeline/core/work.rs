@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::builds::Need;
 use super::protocol::{BuildSpec, Command, Outcome, Page, Selection};
 use super::{Core, Waiter};
-use crate::model::{Build, BuildPhase};
+use crate::model::{Build, BuildPhase, Class};
 
 impl Core {
     pub(super) fn pump_lookups(&mut self) {
@@ -131,6 +131,12 @@ impl Core {
             .any(|b| b.spec.name == name && b.run == run && b.record.phase == BuildPhase::Sweeping);
         let health = if sweeping { &mut self.sink } else { &mut self.source };
         match page {
+            // a selection that the server does not understand is the Reindex's trouble, not the task's
+            Err(failure)
+                if failure.class == Class::Config && self.builds.fail(name, run, &failure.message) =>
+            {
+                self.saving.moved(name.to_owned(), BuildPhase::Failed);
+            }
             Err(failure) => {
                 health.failed(self.now.millis, failure.class, &failure.message);
                 self.builds.walk_failed(name, run);
