@@ -78,13 +78,9 @@ impl<'p> Translator<'p> {
                 self.end(at, out, Input::End);
                 Ok(())
             }
-            Body::XaPrepare { xid, one_phase } => {
-                if *one_phase {
-                    self.push(out, Input::XaResolved { xid: xid.to_string().into_bytes(), commit: true });
-                    self.end(at, out, Input::End);
-                } else {
-                    self.end(at, out, Input::XaPrepared);
-                }
+            Body::XaPrepare { one_phase, .. } => {
+                // XA COMMIT ... ONE PHASE ends like any other transaction
+                self.end(at, out, if *one_phase { Input::End } else { Input::XaPrepared });
                 Ok(())
             }
             Body::Rows(rows) => self.rows(rows, at, out),

@@ -279,7 +279,7 @@ impl<S: Stores> Worker<S> {
             Command::OpenStream { from, verify, schemas } => self.open_feed(from, verify, schemas),
             Command::CloseStream => self.close_feed(),
             Command::TakePlace => {
-                info!(task = self.shared.options.name, "taking a position");
+                self.say_why();
                 let shared = Arc::clone(&self.shared);
                 tokio::spawn(async move {
                     let place = place::take_place(&shared).await;
@@ -288,6 +288,17 @@ impl<S: Stores> Worker<S> {
             }
             Command::BuildMoved { build, phase } => self.build_moved(&build, phase),
             command => self.store(command),
+        }
+    }
+
+    /// Names the reason of a new position: every gap is said aloud (DESIGN, invariant 7).
+    fn say_why(&self) {
+        let (task, view) = (&self.shared.options.name, self.core.view());
+        let cause = view.repairing.unwrap_or_default();
+        if view.counts.gaps > 0 {
+            warn!(task, cause, "changes may have been missed: taking a new position, then a Full");
+        } else {
+            info!(task, cause, "taking a position");
         }
     }
 

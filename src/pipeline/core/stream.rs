@@ -216,6 +216,7 @@ impl Core {
         let known = loaded.position.clone().filter(|_| same_task);
         let Some(position) = known else {
             let lost = self.identity.was_synced;
+            self.counts.gaps += u64::from(lost);
             let cause = if lost { "the task's state is lost" } else { "initial sync" };
             return self.locate(cause.into(), self.identity.initial_full || lost);
         };
