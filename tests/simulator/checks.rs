@@ -108,7 +108,7 @@ impl World {
             if changes.iter().any(replayed) {
                 continue;
             }
-            let last = changes.iter().filter(passed).max_by_key(|change| change.visible);
+            let last = changes.iter().filter(|c| c.differs && passed(c)).max_by_key(|change| change.visible);
             if let Some(change) = last.filter(stands).filter(|change| !self.reflects(*key, change)) {
                 broken = Some(format!(
                     "the watermark {position} passed a change of {key} (entry {:?}, visible as {}), which the \
