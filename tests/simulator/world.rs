@@ -47,7 +47,7 @@ pub(crate) enum Event {
     /// A sweep's question reaches the index.
     Scroll { owner: usize, build: String, run: u64, below: u64, first: bool },
     /// A checkpoint reaches the store.
-    Save { owner: usize, expect: u64, checkpoint: Box<Checkpoint>, origin: Origin, heard: bool },
+    Save { owner: usize, expect: (u64, u64), checkpoint: Box<Checkpoint>, origin: Origin, heard: bool },
     /// Dead letters reach the store.
     Letters { owner: usize, epoch: u64, add: Vec<DeadLetter>, remove: Vec<Key>, heard: bool },
     /// Somebody creates the index that is gone.
