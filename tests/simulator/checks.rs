@@ -139,7 +139,7 @@ impl World {
             .is_some_and(|read| *read > change.visible);
         // an id that no build and no change brought up need not have been read to be right
         let held = self.index.documents.get(&key).map(|(_, document)| *document);
-        read || refused || held == change.document
+        read || refused || held == change.document || self.index.foreign.contains(&key)
     }
 
     /// A commit became visible: no saved watermark may have passed it before.

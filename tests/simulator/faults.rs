@@ -38,6 +38,7 @@ impl World {
         if self.index.exists {
             let document = Document { content: version, quality: Quality::Good };
             self.index.documents.insert(key, (version, document));
+            self.index.foreign.insert(key);
             self.run_build(format!("repair-{}", self.builds.len()), Selection::Keys(vec![Key::int(key)]));
         }
     }
