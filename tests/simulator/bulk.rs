@@ -117,7 +117,11 @@ impl World {
             return Verdict::Halt("cluster_block_exception".into());
         }
         let now = self.now;
-        self.index.apply(action, now)
+        match self.index.apply(action, now) {
+            // not every answer says what the index holds
+            Verdict::Superseded(_) if self.rng.chance(50) => Verdict::Superseded(None),
+            verdict => verdict,
+        }
     }
 
     fn answer(&mut self, owner: usize, lane: usize, written: Written) {
@@ -151,20 +155,24 @@ impl World {
         self.at(delay, Event::To(owner, Mail::Input(Input::Walked { build, run, page })));
     }
 
-    /// The second issuer of that mutation: it reads well, but writes with a version of its own.
-    pub(crate) fn helper(&mut self) {
+    /// The second issuer of that mutation reads a document.
+    pub(crate) fn helper_reads(&mut self) {
         if self.quiet {
             return;
         }
         let key = self.rng.between(1, self.weather.mains) as i64;
-        let version = self.versions.newest() + 50;
         let document = self.mysql.tables.document(key);
-        let action = Action { key, document, version, snapshot: self.mysql.seen };
+        let action = Action { key, document, version: 0, snapshot: self.mysql.seen };
+        let (way, pause) = (self.rng.between(5, 3_000), self.rng.between(500, 5_000));
+        self.at(way, Event::HelperWrites(action));
+        self.at(pause, Event::HelperReads);
+    }
+
+    /// And writes it with the next version, which the owner did not give it.
+    pub(crate) fn helper_writes(&mut self, mut action: Action) {
+        action.version = self.versions.newest() + 1;
         let now = self.now;
-        if document.is_some_and(|document| document.quality == Quality::Good) {
-            self.index.apply(&action, now);
-        }
-        let pause = self.rng.between(500, 5_000);
-        self.at(pause, Event::Helper);
+        self.note(|_| format!("the helper writes {action:?}"));
+        self.index.apply(&action, now);
     }
 }

@@ -108,7 +108,7 @@ impl World {
             if changes.iter().any(replayed) {
                 continue;
             }
-            let last = changes.iter().filter(passed).max_by_key(|change| change.visible);
+            let last = changes.iter().filter(|c| c.differs && passed(c)).max_by_key(|change| change.visible);
             if let Some(change) = last.filter(stands).filter(|change| !self.reflects(*key, change)) {
                 broken = Some(format!(
                     "the watermark {position} passed a change of {key} (entry {:?}, visible as {}), which the \
@@ -139,7 +139,7 @@ impl World {
             .is_some_and(|read| *read > change.visible);
         // an id that no build and no change brought up need not have been read to be right
         let held = self.index.documents.get(&key).map(|(_, document)| *document);
-        read || refused || held == change.document
+        read || refused || held == change.document || self.index.foreign.contains(&key)
     }
 
     /// A commit became visible: no saved watermark may have passed it before.

@@ -22,7 +22,9 @@ impl World {
         let delay = self.latency();
         let number = |key: Option<Key>| key.as_ref().map(of_key);
         match command {
-            Command::Save { expect, checkpoint } => self.send_save(owner, expect, checkpoint, delay),
+            Command::Save { expect, ceiling, checkpoint } => {
+                self.send_save(owner, (expect, ceiling), checkpoint, delay);
+            }
             Command::SaveDeadLetters { epoch, add, remove } => {
                 let fails = self.store_fails();
                 if fails && self.rng.chance(500) {
@@ -100,7 +102,7 @@ impl World {
         self.now < self.outages.store || self.rng.chance(self.weather.store_fails)
     }
 
-    fn send_save(&mut self, owner: usize, expect: u64, mut checkpoint: Box<Checkpoint>, delay: u64) {
+    fn send_save(&mut self, owner: usize, expect: (u64, u64), mut checkpoint: Box<Checkpoint>, delay: u64) {
         if self.mutation == Some(Mutation::ReadPositionSaved)
             && let Some(delivered) = &self.owners[owner].delivered
         {
@@ -119,14 +121,15 @@ impl World {
     pub(crate) fn save_arrives(
         &mut self,
         owner: usize,
-        expect: u64,
+        expect: (u64, u64),
         checkpoint: Checkpoint,
         origin: Origin,
         heard: bool,
     ) {
         let mut result = self.store.save(expect, checkpoint.clone(), origin.clone());
         if matches!(result, SaveResult::Lost(_)) && self.mutation == Some(Mutation::SwapRetried) {
-            let found = self.store.stored.as_ref().map_or(0, |(found, _)| found.epoch);
+            let found =
+                self.store.stored.as_ref().map_or((0, 0), |(found, _)| (found.epoch, found.version_ceiling));
             result = self.store.save(found, checkpoint.clone(), origin.clone());
         }
         self.note(|_| format!("o{owner}'s checkpoint arrives: {result:?}"));

@@ -3,6 +3,7 @@
 use binlog_operator::model::Key;
 use binlog_operator::pipeline::core::{BuildSpec, Input, Selection};
 
+use crate::tables::{Document, Quality};
 use crate::world::{Event, Mail, World};
 
 impl World {
@@ -12,7 +13,7 @@ impl World {
         }
         let next = self.rng.between(0, self.weather.faults * 2);
         self.at(next, Event::Fault);
-        match self.rng.below(if self.weather.gaps { 22 } else { 15 }) {
+        match self.rng.below(if self.weather.gaps { 23 } else { 16 }) {
             0..2 => self.some_owner(Self::crash),
             2..4 => self.some_owner(Self::freeze),
             4 => self.start(),
@@ -24,7 +25,21 @@ impl World {
             10..12 => self.outages.commits = self.now + self.rng.between(500, 10_000),
             12 | 13 => self.build(),
             14 => self.some_owner(|world, owner| world.step(owner, vec![Input::Probe])),
+            15 => self.foreign_writer(),
             _ => self.gap(),
+        }
+    }
+
+    /// Somebody writes a document with a version that nobody reserved, and somebody has it repaired.
+    fn foreign_writer(&mut self) {
+        let key = self.rng.between(1, self.weather.mains) as i64;
+        let version = self.versions.newest() + self.rng.between(1, 3 << 20);
+        self.note(|_| format!("a foreign writer writes {key} with version {version}"));
+        if self.index.exists {
+            let document = Document { content: version, quality: Quality::Good };
+            self.index.documents.insert(key, (version, document));
+            self.index.foreign.insert(key);
+            self.run_build(format!("repair-{}", self.builds.len()), Selection::Keys(vec![Key::int(key)]));
         }
     }
 

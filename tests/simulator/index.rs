@@ -1,6 +1,6 @@
 //! The index: documents under external versions, and tombstones that expire.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use binlog_operator::pipeline::core::Verdict;
 
@@ -25,6 +25,8 @@ pub(crate) struct Index {
     tombstones: BTreeMap<i64, (u64, u64)>,
     /// For the checks only: which read the id's present state comes from. It never expires.
     pub(crate) reads: BTreeMap<i64, u64>,
+    /// Ids that a foreign writer wrote last.
+    pub(crate) foreign: BTreeSet<i64>,
     pub(crate) gc_deletes: u64,
     /// The index says in its mapping that the task was in sync once.
     pub(crate) synced: bool,
@@ -68,6 +70,7 @@ impl Index {
             return Verdict::Superseded(current);
         }
         self.reads.insert(action.key, action.snapshot);
+        self.foreign.remove(&action.key);
         self.tombstones.remove(&action.key);
         if let Some(document) = action.document {
             self.documents.insert(action.key, (action.version, document));

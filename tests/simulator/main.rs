@@ -67,6 +67,7 @@ fn mutations_are_caught() {
         let caught =
             (0..SEEDS).find_map(|seed| run::plain(seed, Some(mutation)).err().map(|what| (seed, what)));
         let Some((seed, what)) = caught else { panic!("{mutation:?} was not caught in {SEEDS} seeds") };
+        assert!(run::plain(seed, None).is_ok(), "seed {seed} fails without the mutation too");
         println!("{mutation:?}: caught by seed {seed}: {what}");
     }
 }

@@ -41,6 +41,8 @@ pub(crate) struct Changed {
     pub(crate) visible: u64,
     /// The document since then.
     pub(crate) document: Option<Document>,
+    /// False where only rows moved, and the document is the same.
+    pub(crate) differs: bool,
 }
 
 /// A copy of the server from a quiet moment.
@@ -95,7 +97,8 @@ impl MySql {
     pub(crate) fn found_so(&mut self, entry: Option<usize>) {
         let keys: Vec<i64> = self.tables.keys_after(None).collect();
         for key in keys {
-            let changed = Changed { entry, visible: self.seen - 1, document: self.tables.document(key) };
+            let changed =
+                Changed { entry, visible: self.seen - 1, document: self.tables.document(key), differs: true };
             self.changes.entry(key).or_default().push(changed);
         }
     }
@@ -157,7 +160,7 @@ impl MySql {
         changes
     }
 
-    /// Applies changes and writes down which documents they changed.
+    /// Applies changes and writes down which documents they touched.
     fn note(&mut self, changes: &[Change], index: usize) {
         let mut keys = self.tables.touched(changes);
         let before = self.tables.clone();
@@ -165,10 +168,9 @@ impl MySql {
         keys.extend(self.tables.touched(changes));
         for key in keys {
             let document = self.tables.document(key);
-            if before.document(key) != document {
-                let changed = Changed { entry: Some(index), visible: self.seen, document };
-                self.changes.entry(key).or_default().push(changed);
-            }
+            let differs = before.document(key) != document;
+            let changed = Changed { entry: Some(index), visible: self.seen, document, differs };
+            self.changes.entry(key).or_default().push(changed);
         }
     }
 
@@ -293,7 +295,8 @@ impl MySql {
         self.seen += 1;
         let visible = self.seen - 1;
         let keys: BTreeSet<i64> = self.changes.keys().copied().chain(self.tables.keys_after(None)).collect();
-        let changed = |key: i64| Changed { entry, visible, document: self.tables.document(key) };
+        let changed =
+            |key: i64| Changed { entry, visible, document: self.tables.document(key), differs: true };
         self.changes = keys.into_iter().map(|key| (key, vec![changed(key)])).collect();
         true
     }

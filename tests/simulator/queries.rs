@@ -47,11 +47,9 @@ pub(crate) fn later(message: &str) -> Failure {
 impl World {
     pub(crate) fn ask(&mut self, owner: usize, seen: &Seen, ask: Ask) {
         let mut need = Need::from(seen);
-        let of_build =
-            |world: &Self, keys: &[i64]| keys.iter().any(|key| world.owners[owner].walked.contains(key));
         let skips = match (self.mutation, &ask) {
             (Some(Mutation::NoCausalWait), Ask::Read { .. } | Ask::Lookup { .. } | Ask::Walk { .. }) => true,
-            (Some(Mutation::BuildReadsWithoutWait), Ask::Read { keys, .. }) => of_build(self, keys),
+            (Some(Mutation::BuildReadsWithoutWait), Ask::Read { keys, .. }) => self.of_build(owner, keys),
             (Some(Mutation::BuildReadsWithoutWait), Ask::Walk { .. }) => true,
             _ => false,
         };
@@ -71,6 +69,12 @@ impl World {
         let timeout = self.rng.between(1_000, 12_000);
         self.waiting.insert(ticket, query);
         self.at(timeout, Event::GiveUp(ticket));
+    }
+
+    /// Has a build asked for one of these ids since it was last read?
+    fn of_build(&mut self, owner: usize, keys: &[i64]) -> bool {
+        let walked = &mut self.owners[owner].walked;
+        keys.iter().filter(|key| walked.remove(key)).count() > 0
     }
 
     /// Lets those queries run that have all that they waited for.

@@ -25,12 +25,12 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Stores the object if the stored one has the expected epoch, or is our own of an attempt whose outcome
-    /// was not known.
-    pub(crate) fn save(&mut self, expect: u64, checkpoint: Checkpoint, origin: Origin) -> SaveResult {
+    /// Stores the object if the stored one has the expected epoch and version ceiling, or is our own of an
+    /// attempt whose outcome was not known.
+    pub(crate) fn save(&mut self, expect: (u64, u64), checkpoint: Checkpoint, origin: Origin) -> SaveResult {
         let found = self.stored.as_ref().map(|(found, _)| found);
         let ours = found.is_some_and(|f| f.epoch == checkpoint.epoch && f.owner == checkpoint.owner);
-        if found.map_or(0, |found| found.epoch) != expect && !ours {
+        if found.map_or((0, 0), |found| (found.epoch, found.version_ceiling)) != expect && !ours {
             return SaveResult::Lost(found.map_or("nobody".into(), |found| found.owner.clone()));
         }
         self.stored = Some((checkpoint, origin));

@@ -8,7 +8,7 @@ use binlog_operator::pipeline::core::{BuildSpec, DeadLetter, Input};
 
 use crate::bulk::Bulk;
 use crate::checks::Versions;
-use crate::index::Index;
+use crate::index::{Action, Index};
 use crate::mutation::Mutation;
 use crate::mysql::{Kind, MySql};
 use crate::owner::{Owner, ReadAnswer};
@@ -27,9 +27,15 @@ pub(crate) enum Event {
     /// The application's next transaction.
     Work,
     /// A commit becomes visible.
-    Show { index: usize, life: u32 },
+    Show {
+        index: usize,
+        life: u32,
+    },
     /// A commit counts as executed.
-    Execute { index: usize, life: u32 },
+    Execute {
+        index: usize,
+        life: u32,
+    },
     /// The next larger fault.
     Fault,
     /// Somebody looks whether the worker lives.
@@ -45,15 +51,34 @@ pub(crate) enum Event {
     /// A bulk request reaches the index.
     Land(Box<Bulk>),
     /// A sweep's question reaches the index.
-    Scroll { owner: usize, build: String, run: u64, below: u64, first: bool },
+    Scroll {
+        owner: usize,
+        build: String,
+        run: u64,
+        below: u64,
+        first: bool,
+    },
     /// A checkpoint reaches the store.
-    Save { owner: usize, expect: u64, checkpoint: Box<Checkpoint>, origin: Origin, heard: bool },
+    Save {
+        owner: usize,
+        expect: (u64, u64),
+        checkpoint: Box<Checkpoint>,
+        origin: Origin,
+        heard: bool,
+    },
     /// Dead letters reach the store.
-    Letters { owner: usize, epoch: u64, add: Vec<DeadLetter>, remove: Vec<Key>, heard: bool },
+    Letters {
+        owner: usize,
+        epoch: u64,
+        add: Vec<DeadLetter>,
+        remove: Vec<Key>,
+        heard: bool,
+    },
     /// Somebody creates the index that is gone.
     Recreate,
-    /// The second issuer of that mutation writes.
-    Helper,
+    /// The second issuer of that mutation is at work.
+    HelperReads,
+    HelperWrites(Action),
     /// Something reaches an owner; it waits while he is frozen.
     To(usize, Mail),
 }
@@ -183,7 +208,7 @@ impl World {
             self.at(self.weather.faults, Event::Fault);
         }
         if self.mutation == Some(Mutation::SecondIssuer) {
-            self.at(5_000, Event::Helper);
+            self.at(5_000, Event::HelperReads);
         }
     }
 
@@ -268,7 +293,8 @@ impl World {
                 self.letters_arrive(owner, epoch, &add, &remove, heard);
             }
             Event::Recreate => self.index.create(),
-            Event::Helper => self.helper(),
+            Event::HelperReads => self.helper_reads(),
+            Event::HelperWrites(action) => self.helper_writes(action),
             Event::To(owner, mail) => self.deliver(owner, mail),
         }
     }

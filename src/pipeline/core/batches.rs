@@ -208,10 +208,11 @@ impl Core {
                 }
                 return;
             }
-            Verdict::Superseded(Some(current)) if current <= self.versions.ceiling => {
+            // one of ours, or it seems so: what it was read from is not known here, so the id is read again,
+            // with a version above
+            Verdict::Superseded(Some(current)) if self.versions.issued(current) => {
                 sum.settled += 1;
                 self.counts.superseded += 1;
-                return self.release(waiting);
             }
             Verdict::Rejected(reason) => {
                 sum.settled += 1;

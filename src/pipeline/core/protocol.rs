@@ -299,10 +299,13 @@ pub enum SaveResult {
 /// What to do.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Store the checkpoint if the stored one still has this epoch (0: none is stored).
+    /// Store the checkpoint if the stored one still has this epoch and this version ceiling (both 0: none
+    /// is stored), or is our own (same epoch and owner) of an attempt whose outcome was not known.
     Save {
         /// The epoch that must be found.
         expect: u64,
+        /// The version ceiling that must be found: an owner that lives may have moved it after we loaded.
+        ceiling: u64,
         /// The new object.
         checkpoint: Box<Checkpoint>,
     },

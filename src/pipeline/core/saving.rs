@@ -58,11 +58,12 @@ impl Core {
         let mut checkpoint = self.checkpoint();
         checkpoint.version_ceiling = block.map_or(self.versions.ceiling, |(_, ceiling)| ceiling);
         let expect = if self.saving.claimed { self.epoch } else { self.loaded.epoch };
+        let ceiling = self.versions.ceiling;
         self.saving.in_flight = Some(Flight { block, place: self.phase == Phase::Recording });
         self.saving.moving = std::mem::take(&mut self.saving.moved);
         (self.saving.urgent, self.saving.changed) = (false, false);
         self.saving.last = self.now.millis;
-        self.out.push(Command::Save { expect, checkpoint: Box::new(checkpoint) });
+        self.out.push(Command::Save { expect, ceiling, checkpoint: Box::new(checkpoint) });
     }
 
     fn checkpoint(&self) -> Checkpoint {

@@ -67,7 +67,8 @@ impl Core {
     }
 
     pub(super) fn idle(&mut self, at: BinlogPosition) {
-        self.transactions.idle(at);
+        // the file before may be purged as soon as nothing is left in it to be read
+        self.saving.changed |= self.transactions.idle(at);
         if self.transactions.len() == 0 {
             self.progressed = self.now.millis;
         }

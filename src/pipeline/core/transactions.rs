@@ -175,14 +175,17 @@ impl Transactions {
         Some(prepared)
     }
 
-    /// The stream stands here, between transactions.
-    pub(super) fn idle(&mut self, at: BinlogPosition) {
+    /// The stream stands here, between transactions. True where the watermark came to another file.
+    pub(super) fn idle(&mut self, at: BinlogPosition) -> bool {
+        let mut rotated = false;
         if self.open.is_empty() && at > self.acked.binlog {
+            rotated = at.file != self.acked.binlog.file;
             self.acked.binlog = at.clone();
         }
         if at > self.delivered.binlog {
             self.delivered.binlog = at;
         }
+        rotated
     }
 
     /// One more id or lookup waits for the newest transaction.

@@ -28,6 +28,11 @@ impl Versions {
         })
     }
 
+    /// False for a version above all that were ever taken: we did not write that.
+    pub(super) fn issued(&self, version: u64) -> bool {
+        version < self.next
+    }
+
     pub(super) fn exhausted(&self) -> bool {
         self.next >= self.end
     }
@@ -61,6 +66,7 @@ mod tests {
         assert_eq!((first, ceiling), (5_000_001, 5_000_000 + VERSION_BLOCK));
         versions.adopt(first, ceiling);
         assert_eq!(versions.take(), Some(first));
+        assert!(versions.issued(first) && !versions.issued(first + 1));
         assert_eq!(versions.next_block(1_000, ceiling + 70).0, ceiling + 71);
         assert_eq!(versions.next_block(u64::MAX >> 12, 0).0, u64::MAX >> 12);
     }

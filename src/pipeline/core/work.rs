@@ -173,12 +173,14 @@ impl Core {
             let known =
                 self.loaded.builds.remove(&spec.name).or_else(|| self.builds.done.get(&spec.name).cloned());
             let Some(first) = self.versions.take() else { return };
+            // where the store of dead letters is full, what runs now may be waiting for just this one
+            let urgent = spec.selection == Selection::DeadLetters;
             let selection = match spec.selection {
                 Selection::DeadLetters => Selection::Keys(self.letters.keys()),
                 other => other,
             };
             let build = spec.name.clone();
-            self.builds.add(BuildSpec { selection, ..spec }, known, "reindex", first, false);
+            self.builds.add(BuildSpec { selection, ..spec }, known, "reindex", first, urgent);
             if self.builds.done.contains_key(&build) {
                 // an owner of before completed it, and perhaps could not say so any more
                 self.out.push(Command::BuildMoved { build, phase: BuildPhase::Complete });
