@@ -99,15 +99,14 @@ impl Feed {
             let raw = {
                 let mut next = std::pin::pin!(stream.next_raw());
                 let at_hand = if chunk.len() < CHUNK { poll_immediate(&mut next).await } else { None };
-                match at_hand {
-                    Some(raw) => raw?,
-                    None => {
-                        if !chunk.is_empty() {
-                            let full = std::mem::take(&mut chunk);
-                            inputs.send(full).await.map_err(|_| End::NobodyListens)?;
-                        }
-                        next.await?
+                if let Some(raw) = at_hand {
+                    raw?
+                } else {
+                    if !chunk.is_empty() {
+                        let full = std::mem::take(&mut chunk);
+                        inputs.send(full).await.map_err(|_| End::NobodyListens)?;
                     }
+                    next.await?
                 }
             };
             let size = raw.bytes.len() as u64;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::core::{DeadLetter, SaveResult};
-use super::store::{StoreError, Stored, Stores, may_replace};
+use super::store::{Expect, StoreError, Stored, Stores, may_replace};
 use crate::model::{Checkpoint, Key};
 
 const CHECKPOINT: &str = "checkpoint.json";
@@ -83,7 +83,7 @@ impl Stores for FileStore {
         read.await.map_err(|error| self.error(&error))
     }
 
-    async fn save(&self, expect: u64, checkpoint: &Checkpoint) -> SaveResult {
+    async fn save(&self, expect: Expect, checkpoint: &Checkpoint) -> SaveResult {
         let new = checkpoint.clone();
         let saved = self.blocking(move |directory| {
             let _swap = swap_lock(directory)?;
@@ -179,14 +179,18 @@ mod tests {
         let directory = Temporary::new("swap");
         let store = FileStore::open(&directory.0, false).unwrap();
         assert!(FileStore::open(&directory.0, false).unwrap_err().0.contains("--take-over"));
+        let expect = |epoch| Expect { epoch, ceiling: 0 };
         let thief = FileStore::open(&directory.0, true).unwrap();
-        assert_eq!(store.save(0, &at(1, "a")).await, SaveResult::Done);
-        assert_eq!(thief.save(1, &at(2, "b")).await, SaveResult::Done);
-        assert!(matches!(store.save(1, &at(1, "a")).await, SaveResult::Lost(_)));
+        assert_eq!(store.save(expect(0), &at(1, "a")).await, SaveResult::Done);
+        assert_eq!(thief.save(expect(1), &at(2, "b")).await, SaveResult::Done);
+        assert!(matches!(store.save(expect(1), &at(1, "a")).await, SaveResult::Lost(_)));
         assert!(!store.holds(1).await.unwrap() && store.holds(2).await.unwrap());
         let letter = DeadLetter { key: Key::int(7), version: 3, reason: "no".into() };
-        assert!(matches!(store.save_letters(1, &[letter.clone()], &[]).await, SaveResult::Lost(_)));
-        assert_eq!(thief.save_letters(2, &[letter.clone()], &[]).await, SaveResult::Done);
+        assert!(matches!(
+            store.save_letters(1, std::slice::from_ref(&letter), &[]).await,
+            SaveResult::Lost(_)
+        ));
+        assert_eq!(thief.save_letters(2, std::slice::from_ref(&letter), &[]).await, SaveResult::Done);
         assert_eq!(thief.load().await.unwrap().letters, [letter]);
         assert_eq!(thief.save_letters(2, &[], &[Key::int(7)]).await, SaveResult::Done);
         assert!(thief.load().await.unwrap().letters.is_empty());

@@ -22,5 +22,5 @@ pub use file_store::FileStore;
 pub use prepare::{Obstacle, Prepared, Report, check, plan};
 pub use request::{BuildRequest, Requested};
 pub use shared::TaskOptions;
-pub use store::{StoreError, Stored, Stores, may_replace};
+pub use store::{Expect, StoreError, Stored, Stores, may_replace};
 pub use worker::{Control, WorkerError, run};

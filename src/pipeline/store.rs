@@ -24,9 +24,9 @@ pub trait Stores: Send + Sync + 'static {
     /// Reads both.
     fn load(&self) -> impl Future<Output = Result<Stored, StoreError>> + Send;
 
-    /// Replaces the checkpoint if the stored one has the expected epoch (0: there is none), or if it is an
-    /// earlier save of the same epoch and owner whose answer was lost. Otherwise [`SaveResult::Lost`].
-    fn save(&self, expect: u64, checkpoint: &Checkpoint) -> impl Future<Output = SaveResult> + Send;
+    /// Replaces the checkpoint if the stored one is as expected, or if it is an earlier save of the same
+    /// epoch and owner whose answer was lost. Otherwise [`SaveResult::Lost`].
+    fn save(&self, expect: Expect, checkpoint: &Checkpoint) -> impl Future<Output = SaveResult> + Send;
 
     /// Adds or replaces dead letters by key, and removes others, as one change. The store belongs to the
     /// owner of `epoch`: another's is [`SaveResult::Lost`].
@@ -41,11 +41,21 @@ pub trait Stores: Send + Sync + 'static {
     fn holds(&self, epoch: u64) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 
-/// The rule of every store: may a checkpoint with this epoch and owner replace what is stored?
-pub fn may_replace(stored: Option<&Checkpoint>, expect: u64, new: &Checkpoint) -> Result<(), String> {
+/// What a save must find stored; both 0 where nothing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Expect {
+    /// The epoch.
+    pub epoch: u64,
+    /// The version ceiling: an owner that lives may have moved it since it was loaded.
+    pub ceiling: u64,
+}
+
+/// The rule of every store: may a checkpoint replace what is stored?
+pub fn may_replace(stored: Option<&Checkpoint>, expect: Expect, new: &Checkpoint) -> Result<(), String> {
     let found = stored.map_or(0, |stored| stored.epoch);
+    let ceiling = stored.map_or(0, |stored| stored.version_ceiling);
     let mine = stored.is_some_and(|stored| stored.epoch == new.epoch && stored.owner == new.owner);
-    if mine || (found == expect && expect != new.epoch) {
+    if mine || (expect == Expect { epoch: found, ceiling } && found != new.epoch) {
         return Ok(());
     }
     let owner = stored.map_or("nobody", |stored| stored.owner.as_str());
@@ -59,12 +69,16 @@ mod tests {
     #[test]
     fn only_the_owner_and_a_claim_replace() {
         let at = |epoch, owner: &str| Checkpoint { epoch, owner: owner.into(), ..Checkpoint::default() };
-        assert!(may_replace(None, 0, &at(1, "a")).is_ok());
-        assert!(may_replace(Some(&at(1, "a")), 1, &at(2, "b")).is_ok());
-        assert!(may_replace(Some(&at(2, "b")), 2, &at(2, "b")).is_ok());
-        assert!(may_replace(Some(&at(2, "b")), 1, &at(2, "b")).is_ok());
-        assert!(may_replace(Some(&at(2, "b")), 1, &at(2, "c")).is_err());
-        assert!(may_replace(Some(&at(2, "b")), 1, &at(1, "a")).is_err());
-        assert!(may_replace(None, 1, &at(1, "a")).is_err());
+        let expect = |epoch| Expect { epoch, ceiling: 0 };
+        assert!(may_replace(None, expect(0), &at(1, "a")).is_ok());
+        assert!(may_replace(Some(&at(1, "a")), expect(1), &at(2, "b")).is_ok());
+        assert!(may_replace(Some(&at(2, "b")), expect(2), &at(2, "b")).is_ok());
+        assert!(may_replace(Some(&at(2, "b")), expect(1), &at(2, "b")).is_ok());
+        assert!(may_replace(Some(&at(2, "b")), expect(1), &at(2, "c")).is_err());
+        assert!(may_replace(Some(&at(2, "b")), expect(1), &at(1, "a")).is_err());
+        assert!(may_replace(None, expect(1), &at(1, "a")).is_err());
+        let moved = Checkpoint { version_ceiling: 9, ..at(1, "a") };
+        assert!(may_replace(Some(&moved), expect(1), &at(2, "b")).is_err());
+        assert!(may_replace(Some(&moved), Expect { epoch: 1, ceiling: 9 }, &at(2, "b")).is_ok());
     }
 }

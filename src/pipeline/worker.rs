@@ -16,7 +16,7 @@ use super::place;
 use super::prepare::{Obstacle, Prepared, pause, prepare};
 use super::shared::{Clock, Shared, TaskOptions};
 use super::status::Reporter;
-use super::store::{Stored, Stores};
+use super::store::{Expect, Stored, Stores};
 use crate::metrics::TaskMetrics;
 use crate::model::{BuildPhase, Class, ConditionType, TaskStatus};
 use crate::sink::{Sink, SweepCursor};
@@ -312,7 +312,8 @@ impl<S: Stores> Worker<S> {
         let (stores, shared) = (Arc::clone(&self.stores), Arc::clone(&self.shared));
         tokio::spawn(async move {
             match command {
-                Command::Save { expect, checkpoint } => {
+                Command::Save { expect: epoch, ceiling, checkpoint } => {
+                    let expect = Expect { epoch, ceiling };
                     shared.tell(Input::Saved(stores.save(expect, &checkpoint).await));
                 }
                 Command::SaveDeadLetters { epoch, add, remove } => {

@@ -29,7 +29,7 @@ impl Ready {
         bench.search.refresh(index).await;
         let docs: Vec<_> = bench.search.docs(index).await.unwrap().into_iter().collect();
         assert_eq!(docs.len() as u64, ORDERS);
-        let body = |docs: &[(String, e2e::Doc)]| {
+        let body = |docs: &[(String, e2e::search::Doc)]| {
             let lines = docs.iter().map(|(id, doc)| {
                 let head = format!(
                     r#"{{"index":{{"_id":"{id}","version":VERSION,"version_type":"external_gte"}}}}"#

@@ -45,7 +45,6 @@ pub struct BuildView {
 }
 
 /// A worker's state at one moment.
-#[allow(clippy::struct_excessive_bools)] // each is a fact of its own, none excludes another
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
     /// The watermark.
