@@ -16,7 +16,7 @@ pub(crate) async fn measure(bench: &Bench) {
     let mut operator = bench.operator("build0");
     bench.caught_up(&operator, Instant::now()).await;
     let settings = serde_json::json!({"settings": {"gc_deletes": "1h"}});
-    bench.search.put("/bare", &settings).await.ok();
+    let _ = bench.search.put("/bare", &settings).await.ok();
     let load = tokio::spawn(load(bench.shop.conn().await));
     let mut conn = bench.shop.conn().await;
     let mut ours = Vec::new();
@@ -103,5 +103,5 @@ async fn write_bare(bench: &Bench, conn: &mut Conn) {
         text(5)
     );
     let lines = format!("{head}\n{document}\n").replace("_id\":\"", "_index\":\"bare\",\"_id\":\"");
-    bench.search.bulk(lines).await.ok();
+    let _ = bench.search.bulk(lines).await.ok();
 }

@@ -45,14 +45,14 @@ impl Ready {
     pub(crate) async fn measure(&self, bench: &Bench) -> f64 {
         let index = format!("limit{}", e2e::scratch::unique());
         let settings = serde_json::json!({"settings": {"gc_deletes": "1h"}});
-        bench.search.put(&format!("/{index}"), &settings).await.ok();
+        let _ = bench.search.put(&format!("/{index}"), &settings).await.ok();
         let version = std::time::UNIX_EPOCH.elapsed().unwrap().as_micros().to_string();
         let bodies: Vec<String> = self.bodies.iter().map(|body| body.replace("VERSION", &version)).collect();
         let begun = Instant::now();
         let (select, bulk) = tokio::join!(self.select(bench), write(bench, &index, &bodies));
         eprintln!("  limit: SELECT {:.0}/s, _bulk {:.0}/s", ORDERS as f64 / select, ORDERS as f64 / bulk);
         let took = begun.elapsed().as_secs_f64();
-        bench.search.delete(&format!("/{index}")).await.ok();
+        let _ = bench.search.delete(&format!("/{index}")).await.ok();
         ORDERS as f64 / took
     }
 

@@ -112,6 +112,7 @@ const ODD: &[&str] = &[
 
 /// The text of JSON columns, differences applied, is the server's own.
 #[tokio::test]
+#[allow(clippy::too_many_lines)] // one story
 async fn json_is_what_the_server_selects() {
     let parts = [workload::TABLES, workload::ROWS, workload::TRANSACTIONS];
     let server = server(MysqlOptions::default(), &parts).await;
