@@ -51,7 +51,9 @@ impl Transitions {
         for (type_, new) in self.conditions(status) {
             let good = (new.status == ConditionStatus::True) != type_.is_trouble();
             let (condition, reason, message) = (type_.name(), &*new.reason, &*new.message);
-            if good || new.status == ConditionStatus::Unknown {
+            if comes_and_goes(type_, new) {
+                tracing::debug!(condition, status = %new.status, reason, "{message}");
+            } else if good || new.status == ConditionStatus::Unknown {
                 tracing::info!(condition, status = %new.status, reason, "{message}");
             } else {
                 tracing::warn!(condition, status = %new.status, reason, "{message}");
@@ -85,6 +87,12 @@ impl Transitions {
         };
         status.builds.iter().filter(news).map(|(name, build)| (name.as_str(), build)).collect()
     }
+}
+
+/// Under load a task falls behind by milliseconds and catches up every second: that is no news.
+fn comes_and_goes(type_: ConditionType, new: &Condition) -> bool {
+    type_ == ConditionType::CaughtUp
+        || (type_ == ConditionType::Ready && matches!(&*new.reason, "CatchingUp" | "InSync"))
 }
 
 /// Log lines with figures while something is under way, not more often than [`LINES`].
