@@ -169,8 +169,8 @@ impl MySql {
         for key in keys {
             let document = self.tables.document(key);
             let differs = before.document(key) != document;
-            let changed = Changed { entry: Some(index), visible: self.seen, document, differs };
-            self.changes.entry(key).or_default().push(changed);
+            let one = Changed { entry: Some(index), visible: self.seen, document, differs };
+            self.changes.entry(key).or_default().push(one);
         }
     }
 

@@ -202,7 +202,7 @@ mod tests {
     fn an_accepted_action_removes_it_even_while_it_is_being_stored() {
         let mut letters = DeadLetters::new([letter(1, 5)], 10);
         let waiting = Waiting { transaction: Some(4), pages: Vec::new() };
-        assert_eq!(letters.accept(&Key::int(1), 4, waiting.clone()), [waiting.clone()]);
+        assert_eq!(letters.accept(&Key::int(1), 4, waiting.clone()), std::slice::from_ref(&waiting));
         assert!(letters.next_save(0).is_none());
         letters.refuse(letter(2, 6), Waiting::default());
         letters.next_save(0).unwrap();
