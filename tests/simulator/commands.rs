@@ -214,7 +214,11 @@ impl World {
             }
         }
         if !inputs.is_empty() {
-            self.check_gap(owner, |world| world.step(owner, inputs));
+            if matches!(inputs.last(), Some(Input::XaResolved { commit: true, .. })) {
+                self.check_gap(owner, |world| world.step(owner, inputs));
+            } else {
+                self.step(owner, inputs);
+            }
         }
     }
 

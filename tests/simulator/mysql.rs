@@ -162,14 +162,13 @@ impl MySql {
 
     /// Applies changes and writes down which documents they touched.
     fn note(&mut self, changes: &[Change], index: usize) {
-        let mut keys = self.tables.touched(changes);
-        let before = self.tables.clone();
+        // a main row that is found by its parent only afterwards has changed itself
+        let keys = self.tables.touched(changes);
+        let before: Vec<_> = keys.into_iter().map(|key| (key, self.tables.document(key))).collect();
         self.tables.apply(changes);
-        keys.extend(self.tables.touched(changes));
-        for key in keys {
+        for (key, held) in before {
             let document = self.tables.document(key);
-            let differs = before.document(key) != document;
-            let one = Changed { entry: Some(index), visible: self.seen, document, differs };
+            let one = Changed { entry: Some(index), visible: self.seen, document, differs: held != document };
             self.changes.entry(key).or_default().push(one);
         }
     }

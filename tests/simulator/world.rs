@@ -358,7 +358,6 @@ impl World {
     fn show(&mut self, index: usize) {
         self.mysql.show(index);
         self.note(|world| format!("visible: {:?}", world.mysql.log.get(index).map(|entry| &entry.end)));
-        self.check_shown(index);
         self.wake_queries();
     }
 
