@@ -195,9 +195,10 @@ impl MySql {
         StreamPosition { gtids: self.gtids.then(|| self.executed.clone()), binlog: self.end() }
     }
 
-    /// The last transaction before a position.
+    /// The last transaction before a position, if the binlog still has it: one that is gone could never be
+    /// verified, and would make a gap of every place.
     pub(crate) fn last_before(&self, at: &StreamPosition) -> Option<LastTransaction> {
-        let entry = self.log.iter().rev().find(|entry| covers(at, entry))?;
+        let entry = self.log.iter().rev().find(|entry| covers(at, entry) && self.kept(entry))?;
         Some(LastTransaction {
             gtid: entry.gtid.clone(),
             start: entry.start.clone(),
