@@ -47,8 +47,8 @@ impl World {
             actions.push(acts.then_some(action));
         }
         if self.mutation == Some(Mutation::VersionAfterRead) {
-            let late = self.unix_micros();
-            actions.iter_mut().flatten().for_each(|action| action.version = late);
+            let sent_at = self.unix_micros();
+            actions.iter_mut().flatten().for_each(|action| action.version = sent_at);
         }
         self.note(|_| format!("o{owner} writes lane {lane}: {actions:?}"));
         if self.now - taken > max_age {
@@ -75,7 +75,7 @@ impl World {
                     let failure = Failure { class: Class::Halt, message: "403".into() };
                     return self.answer(owner, lane, Written::Failed(failure));
                 }
-                0..=2 => bulk.answer = Answer::Lost,
+                1 | 2 => bulk.answer = Answer::Lost,
                 _ => {
                     bulk.answer = Answer::Told;
                     self.answer(owner, lane, Written::Failed(later("timed out")));
@@ -92,7 +92,7 @@ impl World {
         self.at(delay, Event::Land(Box::new(bulk)));
     }
 
-    pub(crate) fn land(&mut self, bulk: Bulk) {
+    pub(crate) fn land(&mut self, bulk: &Bulk) {
         self.landing -= 1;
         let mut verdicts = Vec::new();
         for action in &bulk.actions {
@@ -103,7 +103,8 @@ impl World {
         match bulk.answer {
             Answer::Heard => self.answer(bulk.owner, bulk.lane, Written::Verdicts(verdicts)),
             Answer::Lost => {
-                self.answer(bulk.owner, bulk.lane, Written::Failed(later("reset before the answer")))
+                let failure = Written::Failed(later("reset before the answer"));
+                self.answer(bulk.owner, bulk.lane, failure);
             }
             Answer::Told => {}
         }

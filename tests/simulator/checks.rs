@@ -96,13 +96,14 @@ impl World {
             return;
         }
         let full = checkpoint.builds.get(FULL).is_some_and(|build| build.phase == BuildPhase::Complete);
+        let covered: Vec<bool> = self.mysql.log.iter().map(|entry| covers(position, entry)).collect();
+        let in_base: Vec<bool> = self.mysql.log.iter().map(|entry| covers(&origin.base, entry)).collect();
         // until a Full is through, it stands for everything before the place where it began
-        let passed = |c: &&Changed| c.entry.is_none_or(|at| covers(position, &self.mysql.log[at]));
-        let stands =
-            |c: &&Changed| full || c.entry.is_some_and(|at| !covers(&origin.base, &self.mysql.log[at]));
+        let passed = |c: &&Changed| c.entry.is_none_or(|at| covered[at]);
+        let stands = |c: &&Changed| full || c.entry.is_some_and(|at| !in_base[at]);
         // a change that will be replayed makes its id dirty anyway; a read that found nothing after it need
         // not have known of the changes before
-        let replayed = |c: &Changed| c.entry.is_some_and(|at| !covers(position, &self.mysql.log[at]));
+        let replayed = |c: &Changed| c.entry.is_some_and(|at| !covered[at]);
         let mut broken = None;
         for (key, changes) in &self.mysql.changes {
             if changes.iter().any(replayed) {
@@ -119,11 +120,15 @@ impl World {
                 ));
             }
         }
-        let invisible = self.mysql.log.iter().find(|entry| {
-            let rows = matches!(&entry.kind, Kind::Commit(changes) if !changes.is_empty());
-            entry.visible.is_none() && rows && covers(position, entry)
+        let invisible = self.mysql.log.iter().zip(&covered).find(|(entry, covered)| {
+            let shows = match &entry.kind {
+                Kind::Commit(changes) | Kind::OnePhase(_, changes) => !changes.is_empty(),
+                Kind::Resolve(_, commit) => *commit,
+                Kind::Prepare(..) | Kind::Truncate(_) => false,
+            };
+            **covered && shows && entry.visible.is_none()
         });
-        if let Some(entry) = invisible {
+        if let Some((entry, _)) = invisible {
             broken = Some(format!("the watermark passed a commit that is not visible: {:?}", entry.kind));
         }
         if let Some(what) = broken {
@@ -140,13 +145,6 @@ impl World {
         // an id that no build and no change brought up need not have been read to be right
         let held = self.index.documents.get(&key).map(|(_, document)| *document);
         read || refused || held == change.document || self.index.foreign.contains(&key)
-    }
-
-    /// A commit became visible: no saved watermark may have passed it before.
-    pub(crate) fn check_shown(&mut self, _index: usize) {
-        if let Some((checkpoint, origin)) = self.store.stored.clone() {
-            self.check_checkpoint(&checkpoint, &origin);
-        }
     }
 
     /// The owner whose epoch is stored.

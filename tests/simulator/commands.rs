@@ -122,8 +122,8 @@ impl World {
         &mut self,
         owner: usize,
         expect: (u64, u64),
-        checkpoint: Checkpoint,
-        origin: Origin,
+        checkpoint: &Checkpoint,
+        origin: &Origin,
         heard: bool,
     ) {
         let mut result = self.store.save(expect, checkpoint.clone(), origin.clone());
@@ -134,7 +134,7 @@ impl World {
         }
         self.note(|_| format!("o{owner}'s checkpoint arrives: {result:?}"));
         if result == SaveResult::Done {
-            self.check_checkpoint(&checkpoint, &origin);
+            self.check_checkpoint(checkpoint, origin);
         }
         let told = if heard { result } else { SaveResult::Failed("reset before the answer".into()) };
         let delay = self.latency();
@@ -214,7 +214,11 @@ impl World {
             }
         }
         if !inputs.is_empty() {
-            self.check_gap(owner, |world| world.step(owner, inputs));
+            if matches!(inputs.last(), Some(Input::XaResolved { commit: true, .. })) {
+                self.check_gap(owner, |world| world.step(owner, inputs));
+            } else {
+                self.step(owner, inputs);
+            }
         }
     }
 

@@ -79,7 +79,6 @@ impl World {
             1 => self.mysql.rotate(),
             2 => self.mysql.back_up(),
             3 => self.restore(),
-            4 => self.truncate(),
             5 => {
                 self.note(|_| "the index is deleted".into());
                 self.index.delete();

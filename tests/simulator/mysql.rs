@@ -162,15 +162,14 @@ impl MySql {
 
     /// Applies changes and writes down which documents they touched.
     fn note(&mut self, changes: &[Change], index: usize) {
-        let mut keys = self.tables.touched(changes);
-        let before = self.tables.clone();
+        // a main row that is found by its parent only afterwards has changed itself
+        let keys = self.tables.touched(changes);
+        let before: Vec<_> = keys.into_iter().map(|key| (key, self.tables.document(key))).collect();
         self.tables.apply(changes);
-        keys.extend(self.tables.touched(changes));
-        for key in keys {
+        for (key, held) in before {
             let document = self.tables.document(key);
-            let differs = before.document(key) != document;
-            let changed = Changed { entry: Some(index), visible: self.seen, document, differs };
-            self.changes.entry(key).or_default().push(changed);
+            let one = Changed { entry: Some(index), visible: self.seen, document, differs: held != document };
+            self.changes.entry(key).or_default().push(one);
         }
     }
 
@@ -196,9 +195,10 @@ impl MySql {
         StreamPosition { gtids: self.gtids.then(|| self.executed.clone()), binlog: self.end() }
     }
 
-    /// The last transaction before a position.
+    /// The last transaction before a position, if the binlog still has it: one that is gone could never be
+    /// verified, and would make a gap of every place.
     pub(crate) fn last_before(&self, at: &StreamPosition) -> Option<LastTransaction> {
-        let entry = self.log.iter().rev().find(|entry| covers(at, entry))?;
+        let entry = self.log.iter().rev().find(|entry| covers(at, entry) && self.kept(entry))?;
         Some(LastTransaction {
             gtid: entry.gtid.clone(),
             start: entry.start.clone(),

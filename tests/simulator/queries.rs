@@ -5,7 +5,7 @@ use binlog_operator::pipeline::core::{Failure, Input, Page, Place, ReadRows, See
 
 use crate::mutation::Mutation;
 use crate::mysql::Need;
-use crate::owner::{Read, ReadAnswer};
+use crate::owner::Read;
 use crate::tables::{Quality, number, of_key};
 use crate::world::{Event, Mail, World};
 
@@ -48,9 +48,9 @@ impl World {
     pub(crate) fn ask(&mut self, owner: usize, seen: &Seen, ask: Ask) {
         let mut need = Need::from(seen);
         let skips = match (self.mutation, &ask) {
-            (Some(Mutation::NoCausalWait), Ask::Read { .. } | Ask::Lookup { .. } | Ask::Walk { .. }) => true,
+            (Some(Mutation::NoCausalWait), Ask::Read { .. } | Ask::Lookup { .. })
+            | (Some(Mutation::NoCausalWait | Mutation::BuildReadsWithoutWait), Ask::Walk { .. }) => true,
             (Some(Mutation::BuildReadsWithoutWait), Ask::Read { keys, .. }) => self.of_build(owner, keys),
-            (Some(Mutation::BuildReadsWithoutWait), Ask::Walk { .. }) => true,
             _ => false,
         };
         if skips {
@@ -122,7 +122,7 @@ impl World {
         }
         let owner = query.owner;
         let mail = match query.ask {
-            Ask::Read { lane, keys, version } => Mail::Read(lane, self.read(owner, &keys, version)),
+            Ask::Read { lane, keys, version } => Mail::Read(lane, Ok(self.read(owner, &keys, version))),
             Ask::Lookup { lookup, rule, values, after, limit } => {
                 let page = page(self.mysql.tables.look_up(rule, &values, after), limit);
                 Mail::Input(Input::LookupDone { lookup, page: Ok(page) })
@@ -143,7 +143,7 @@ impl World {
         self.at(delay, Event::To(owner, mail));
     }
 
-    fn read(&mut self, owner: usize, keys: &[i64], version: u64) -> ReadAnswer {
+    fn read(&mut self, owner: usize, keys: &[i64], version: u64) -> Read {
         let snapshot = self.mysql.seen;
         let mut read = Read { rows: ReadRows::default(), documents: Vec::new(), snapshot };
         let asked: std::collections::BTreeSet<i64> = keys.iter().copied().collect();
@@ -160,7 +160,7 @@ impl World {
         read.rows.others = others.difference(&asked).map(|key| Key::int(*key)).collect();
         self.versions.read_at(version, snapshot);
         self.note(|_| format!("o{owner} reads {keys:?} v{version} at {snapshot}: {:?}", read.rows));
-        Ok(read)
+        read
     }
 
     fn place(&mut self, asked: StreamPosition) -> Place {

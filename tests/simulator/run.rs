@@ -27,7 +27,6 @@ pub(crate) fn traced(seed: u64, mutation: Option<Mutation>) -> (Result<Ran, Stri
 }
 
 fn run(world: &mut World) -> Result<Ran, String> {
-    // what the worker thinks of its own state, a debug assertion say, is a failure as any other
     world.run_until(world.weather.length);
     if world.violation.is_none() {
         calm(world);

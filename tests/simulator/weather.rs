@@ -9,6 +9,7 @@ use crate::rng::Rng;
 pub(crate) const LAND_LIMIT: u64 = 35_000;
 
 /// Chances are in thousandths.
+#[allow(clippy::struct_excessive_bools)] // each is a property of its own
 #[derive(Clone, Debug)]
 pub(crate) struct Weather {
     pub(crate) gtids: bool,

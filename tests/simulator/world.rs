@@ -19,8 +19,8 @@ use crate::tables::Table;
 use crate::weather::Weather;
 use crate::workload;
 
-/// Steps that a trace keeps.
-const TRACE: usize = 100_000;
+/// Lines that a trace keeps, unless `SIM_TRACE` says another number.
+const TRACE: u64 = 300;
 
 /// What happens at a moment.
 pub(crate) enum Event {
@@ -157,6 +157,7 @@ pub(crate) struct World {
     pub(crate) versions: Versions,
     pub(crate) violation: Option<String>,
     pub(crate) trace: Option<VecDeque<String>>,
+    trace_lines: u64,
     pub(crate) steps: u64,
 }
 
@@ -190,6 +191,7 @@ impl World {
             versions: Versions::default(),
             violation: None,
             trace: traced.then(VecDeque::new),
+            trace_lines: crate::number("SIM_TRACE").unwrap_or(TRACE),
             steps: 0,
         };
         world.open();
@@ -226,7 +228,7 @@ impl World {
         let line = format!("{:>9} {}", self.now, line(self));
         if let Some(trace) = &mut self.trace {
             trace.push_back(line);
-            if trace.len() > TRACE {
+            if trace.len() as u64 > self.trace_lines {
                 trace.pop_front();
             }
         }
@@ -284,10 +286,10 @@ impl World {
             Event::Another => self.another(),
             Event::Select(query) => self.select(*query),
             Event::GiveUp(ticket) => self.give_up(ticket),
-            Event::Land(bulk) => self.land(*bulk),
+            Event::Land(bulk) => self.land(&bulk),
             Event::Scroll { owner, build, run, below, first } => self.scroll(owner, build, run, below, first),
             Event::Save { owner, expect, checkpoint, origin, heard } => {
-                self.save_arrives(owner, expect, *checkpoint, origin, heard);
+                self.save_arrives(owner, expect, &checkpoint, &origin, heard);
             }
             Event::Letters { owner, epoch, add, remove, heard } => {
                 self.letters_arrive(owner, epoch, &add, &remove, heard);
@@ -356,7 +358,6 @@ impl World {
     fn show(&mut self, index: usize) {
         self.mysql.show(index);
         self.note(|world| format!("visible: {:?}", world.mysql.log.get(index).map(|entry| &entry.end)));
-        self.check_shown(index);
         self.wake_queries();
     }
 

@@ -146,6 +146,7 @@ enum StreamState {
 }
 
 /// One task's worker, without hands.
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own, none excludes another
 #[derive(Debug)]
 pub struct Core {
     config: Config,
