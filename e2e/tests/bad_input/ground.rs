@@ -2,6 +2,7 @@
 
 use e2e::{ElasticServer, MysqlOptions, MysqlServer, Search, TaskFile, shared};
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 /// The passwords in the files.
 pub const PASSWORD: &str = "Pl4nted-S3cret";
@@ -10,12 +11,12 @@ pub const WRONG: &str = "Wr0ng-S3cret";
 /// What nobody may see: the passwords, also in the spelling of HTTP's basic auth (`planted:...`).
 pub const PLANTED: &[&str] = &[PASSWORD, WRONG, "UGw0bnRlZC1TM2NyZXQ", "Q6UGw0bnRlZC1TM2NyZX", "Pl4nted"];
 
-/// Which MySQL server a case uses.
+/// Which server a case uses instead of those that fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
-    /// One that fits.
+    /// None.
     Good,
-    /// One that logs statements.
+    /// MySQL that logs statements.
     Statement,
 }
 
@@ -46,9 +47,16 @@ const TABLES: &[&str] = &[
     "GRANT SELECT ON bad.* TO reader@'%'",
 ];
 
+static GROUND: OnceCell<Ground> = OnceCell::const_new();
+
 impl Ground {
+    /// The one of this process.
+    pub async fn shared() -> &'static Self {
+        GROUND.get_or_init(Self::make).await
+    }
+
     /// Starts the servers and fills them.
-    pub async fn make() -> Self {
+    async fn make() -> Self {
         let options = MysqlOptions::default().flag("--binlog-format=STATEMENT");
         let ((mysql, elastic), statement) = tokio::join!(shared::both(), MysqlServer::start(options));
         mysql.run(TABLES).await;
@@ -80,7 +88,11 @@ async fn indices(search: &Search) {
     put("/bad-closed", json!({})).await;
     let _ = search.call("POST", "/bad-closed/_close", None).await.unwrap().ok();
     put("/bad-forgetful", json!({"settings": {"index.gc_deletes": "0s"}})).await;
-    let stream = json!({"index_patterns": ["bad-flow*"], "data_stream": {}, "priority": 500});
-    put("/_index_template/bad-flow", stream).await;
+}
+
+/// Makes the data stream `bad-flow`. Builds of Elasticsearch without its licensed parts know none.
+pub async fn data_stream(search: &Search) {
+    let template = json!({"index_patterns": ["bad-flow*"], "data_stream": {}, "priority": 500});
+    let _ = search.put("/_index_template/bad-flow", &template).await.ok();
     let _ = search.call("PUT", "/_data_stream/bad-flow", None).await.unwrap().ok();
 }

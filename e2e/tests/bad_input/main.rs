@@ -5,12 +5,12 @@
 mod cases;
 mod ground;
 
-use cases::{CASES, Case, Run};
+use cases::{CASES, Case, DATA_STREAM, Run};
 use e2e::operator::command;
-use e2e::{FaultProxy, Operator, Scratch, TcpMode, TcpProxy};
+use e2e::{ElasticServer, Engine, FaultProxy, Operator, Scratch, TcpMode, TcpProxy};
 use futures_util::future::ready;
 use futures_util::{StreamExt, stream};
-use ground::{Ground, PLANTED, Server};
+use ground::{Ground, PLANTED, Server, data_stream};
 use std::path::Path;
 use std::time::Duration;
 
@@ -24,10 +24,10 @@ const AT_ONCE: usize = 5;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_files_and_servers_are_named_and_not_hammered() {
-    let ground = Ground::make().await;
+    let ground = Ground::shared().await;
     assert!(CASES.len() >= 25);
     let faults: Vec<String> = stream::iter(CASES)
-        .map(|case| examine(case, &ground))
+        .map(|case| examine(case, ground, ground.elastic))
         .buffer_unordered(AT_ONCE)
         .filter(|faults| ready(!faults.is_empty()))
         .collect()
@@ -35,14 +35,22 @@ async fn bad_files_and_servers_are_named_and_not_hammered() {
     assert!(faults.is_empty(), "{} of {} cases:\n{}", faults.len(), CASES.len(), faults.join("\n"));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_data_stream_is_refused() {
+    let (ground, opensearch) = tokio::join!(Ground::shared(), ElasticServer::start(Engine::OpenSearch3));
+    data_stream(&opensearch.search()).await;
+    let faults = examine(&DATA_STREAM, ground, &opensearch).await;
+    assert!(faults.is_empty(), "{faults}");
+}
+
 /// What a case's proxies have counted: connections to MySQL, requests or connections to Elasticsearch.
 type Counts = (u64, u64);
 
 /// Everything that is not as it should be with a case.
-async fn examine(case: &Case, ground: &Ground) -> String {
+async fn examine(case: &Case, ground: &Ground, elastic: &ElasticServer) -> String {
     let server = if case.server == Server::Statement { &ground.statement } else { &ground.mysql };
     let mysql = TcpProxy::start(server.port()).await;
-    let elastic = FaultProxy::start(&ground.elastic.url()).await;
+    let elastic = FaultProxy::start(&elastic.url()).await;
     let dead = TcpProxy::start(server.port()).await;
     dead.set(TcpMode::Cut);
     let count = || (mysql.connections() + dead.connections(), elastic.counts().seen);
