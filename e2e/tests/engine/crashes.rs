@@ -183,7 +183,9 @@ async fn kill_nine_at_three_moments_loses_nothing() {
     let before = included(&stage);
     operator
         .wait_until("a part of the backlog", PATIENCE, async || {
-            let now = numbers(&Status::of(&operator).await?.position).get(UUID).copied().unwrap_or(0);
+            let position = Status::of(&operator).await?.position;
+            let gtids = position.split(" (").next().unwrap_or_default();
+            let now = numbers(gtids).get(UUID).copied().unwrap_or(0);
             if now > before { Ok(()) } else { Err(format!("{now}")) }
         })
         .await;

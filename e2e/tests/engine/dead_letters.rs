@@ -64,8 +64,8 @@ async fn one_document_of_a_thousand_is_rejected_kept_and_healed() {
     letters(&operator, 2).await;
     assert!(stage.search.doc(&stage.index, "503").await.is_none());
 
-    // letters outlive a crash; replayed once the cause is gone, which the binlog does not tell
-    operator.kill9();
+    // letters outlive the process; replayed once the cause is gone, which the binlog does not tell
+    assert_eq!(operator.terminate(PATIENCE).await, Some(0));
     heal_unseen(&stage).await;
     operator.boot();
     stage.equal_except(&operator, &["501", "502"]).await;

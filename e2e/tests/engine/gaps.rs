@@ -117,20 +117,18 @@ async fn a_purged_binlog_and_a_restored_server_are_noticed_and_repaired() {
     stage.equal(&operator).await;
     assert_eq!(operator.terminate(PATIENCE).await, Some(0));
     mysql.restore(&snapshot).await;
-    let others: Vec<String> =
-        (1..=5).map(|id| format!("UPDATE {{db}}.orders SET total = 14.5 WHERE id = {id}")).collect();
-    stage.shop.run(&others).await;
+    stage.shop.run(&others(1)).await;
     operator.boot();
     repaired(&stage, &operator, "restored").await;
     assert_eq!(stage.search.count(&stage.index).await, 1_900);
 
     // the same while the operator runs
-    stage.shop.run(&others).await;
+    stage.shop.run(&others(2)).await;
     stage.equal(&operator).await;
     mysql.restore(&snapshot).await;
-    stage.shop.run(&others).await;
-    stage.shop.run(&others).await;
-    stage.shop.run(&others).await;
+    for round in 3..7 {
+        stage.shop.run(&others(round)).await;
+    }
     operator
         .wait_until("the second restore is noticed", PATIENCE, async || {
             let gaps = operator.metrics().await?.sum("binlog_operator_gaps_total", &[]).unwrap_or(0.0);
@@ -138,4 +136,9 @@ async fn a_purged_binlog_and_a_restored_server_are_noticed_and_repaired() {
         })
         .await;
     repaired(&stage, &operator, "restored").await;
+}
+
+/// Five transactions that change something, other ones in each round.
+fn others(round: u32) -> Vec<String> {
+    (1..=5).map(|id| format!("UPDATE {{db}}.orders SET total = {round}{id}.5 WHERE id = {id}")).collect()
 }

@@ -49,7 +49,7 @@ async fn selections_build_what_they_name_and_nothing_else() {
     let before = stage.search.docs(&stage.index).await.unwrap();
     let file = stage.file.clone();
     let file = file.reindex("a-range", &json!({"range": {"min": 100, "max": 200}}));
-    let file = file.reindex("a-where", &json!({"where": "id >= 300 AND id < 400"})).page_size(30);
+    let file = file.reindex("a-where", &json!({"where": "o.id >= 300 AND o.id < 400"})).page_size(30);
     let file = file.reindex("some-ids", &json!({"ids": [500, 501, "7", 99_999]}));
     stage.file = file;
     stage.write();
