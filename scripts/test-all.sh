@@ -11,7 +11,8 @@ mkdir -p "$CACHE" docs
 large() {
   scripts/elasticsearch.sh install es7 && scripts/elasticsearch.sh install opensearch &&
     cargo test --package binlog-operator --locked -- --ignored &&
-    cargo test --package e2e --locked -- --ignored --test-threads "${E2E_THREADS:-2}"
+    cargo test --package e2e --locked -- --ignored --test-threads "${E2E_THREADS:-2}" &&
+    cargo test --package e2e --locked --features long --test long -- --test-threads "${E2E_THREADS:-2}"
 }
 
 begin=$SECONDS result=passed

@@ -15,6 +15,7 @@
     reason = "test support: a broken environment has to fail the test at once, with its place"
 )]
 
+pub mod audit;
 pub mod checker;
 pub mod compare;
 pub mod disk;
@@ -30,10 +31,12 @@ pub mod scratch;
 pub mod search;
 pub mod shared;
 pub mod shop;
+pub mod stage;
 pub mod task_file;
 pub mod tcp_proxy;
 pub mod wait;
 
+pub use audit::Audit;
 pub use checker::{Checker, Kind};
 pub use disk::SmallDisk;
 pub use driver::Driver;
@@ -45,6 +48,7 @@ pub use operator::Operator;
 pub use scratch::Scratch;
 pub use search::Search;
 pub use shop::{Shop, Size};
+pub use stage::{Stage, Status, wait_condition};
 pub use task_file::TaskFile;
 pub use tcp_proxy::{TcpMode, TcpProxy};
 pub use wait::wait_until;

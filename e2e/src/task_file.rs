@@ -69,6 +69,13 @@ impl TaskFile {
         self
     }
 
+    /// Keys per page of the last Reindex added.
+    #[must_use]
+    pub fn page_size(mut self, keys: u32) -> Self {
+        self.reindexes.last_mut().expect("a Reindex")["spec"]["pageSize"] = json!(keys);
+        self
+    }
+
     /// The YAML text.
     pub fn render(&self) -> String {
         let documents = [&self.secret, &self.task].into_iter().chain(&self.reindexes);

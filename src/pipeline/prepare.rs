@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::request::Runnable;
 use super::shared::TaskOptions;
-use crate::mapping::{MappingError, ParsedQuery, Plan, parse};
+use crate::mapping::{MappingError, ParsedQuery, Plan, WalkSelection, parse};
 use crate::model::{Catalog, Class, TableColumns};
 use crate::sink::{IndexState, Sink};
-use crate::source::{ServerInfo, Source, SourceError};
+use crate::source::{ServerInfo, Source, SourceError, Visibility};
 
 /// What stands in the way of a task: one line each, with the field, what was found and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,8 +33,22 @@ impl From<MappingError> for Obstacle {
 
 impl From<SourceError> for Obstacle {
     fn from(error: SourceError) -> Self {
-        Self::new(error.class(), format!("spec.source: {error}"))
+        Self::new(error.class(), source_words(&error))
     }
+}
+
+/// The error, and what to do where it is the account's.
+fn source_words(error: &SourceError) -> String {
+    let remedy = match error.code() {
+        Some(1045 | 1698 | 1862) => {
+            "; correct username and password in the Secret of spec.source.credentials.secretRef, \
+             and let the account sign in from this host"
+        }
+        Some(1049) => "; create the schema, or correct spec.source.database and the query",
+        Some(1129 | 1130) => "; let this host connect (CREATE USER ... @'HOST', FLUSH HOSTS)",
+        _ => "",
+    };
+    format!("spec.source: {error}{remedy}")
 }
 
 impl From<crate::sink::SinkError> for Obstacle {
@@ -51,7 +66,7 @@ pub struct Prepared {
     /// The index.
     pub index: IndexState,
     /// The builds that were asked for.
-    pub(super) builds: Vec<super::request::Runnable>,
+    pub(super) builds: Vec<Runnable>,
     /// Without GTIDs, the end of the server's binlog.
     pub binlog_end: Option<crate::model::BinlogPosition>,
     /// What should be changed some day: one line each.
@@ -68,7 +83,7 @@ pub struct Report {
     /// The compiled plan.
     pub plan: Option<Plan>,
     pub(super) server: Option<ServerInfo>,
-    pub(super) builds: Vec<super::request::Runnable>,
+    pub(super) builds: Vec<Runnable>,
 }
 
 /// Asks both servers whether the task can run; changes nothing.
@@ -83,7 +98,7 @@ pub async fn check(options: &TaskOptions) -> Report {
     };
     match Source::new(options.source.clone()) {
         Ok(source) => check_source(options, &source, parsed.as_ref(), &mut report).await,
-        Err(error) => report.errors.push((error.class(), format!("spec.source: {error}"))),
+        Err(error) => report.errors.push((error.class(), source_words(&error))),
     }
     match Sink::new(options.sink.clone()) {
         Ok(sink) => check_sink(&sink, &mut report).await,
@@ -118,7 +133,7 @@ async fn check_source(
     let tables = parsed.map(ParsedQuery::tables).unwrap_or_default();
     let server = match source.server().await {
         Ok(server) => server,
-        Err(error) => return report.errors.push((error.class(), format!("spec.source: {error}"))),
+        Err(error) => return report.errors.push((error.class(), source_words(&error))),
     };
     match source.preflight(&tables).await {
         Ok(findings) => {
@@ -130,7 +145,7 @@ async fn check_source(
                 }
             }
         }
-        Err(error) => report.errors.push((error.class(), format!("spec.source: {error}"))),
+        Err(error) => report.errors.push((error.class(), source_words(&error))),
     }
     if let Some(parsed) = parsed {
         check_plan(options, source, parsed, &server, report).await;
@@ -147,7 +162,7 @@ async fn check_plan(
 ) {
     let catalog = match source.catalog(&parsed.tables()).await {
         Ok(catalog) => catalog,
-        Err(error) => return report.errors.push((error.class(), format!("spec.source: {error}"))),
+        Err(error) => return report.errors.push((error.class(), source_words(&error))),
     };
     match parsed.compile(&catalog) {
         Ok(plan) => {
@@ -161,13 +176,38 @@ async fn check_plan(
             }
             for request in &options.builds {
                 match request.compile(&plan) {
-                    Ok(runnable) => report.builds.push(runnable),
+                    Ok(runnable) => {
+                        report.errors.extend(try_condition(source, &plan, &runnable).await);
+                        report.builds.push(runnable);
+                    }
                     Err(words) => report.errors.push((Class::Config, words)),
                 }
             }
             report.plan = Some(plan);
         }
         Err(error) => report.errors.push((error.class(), format!("spec.query: {error}"))),
+    }
+}
+
+/// Lets the server read a user's condition, for no row: it knows more of SQL than we do.
+async fn try_condition(source: &Source, plan: &Plan, build: &Runnable) -> Option<(Class, String)> {
+    let WalkSelection::Where(condition) = &build.walk else { return None };
+    let wrong = |class, error: &dyn std::fmt::Display| {
+        let words = format!("Reindex {}: spec.selection.where: {condition:?}: {error}", build.spec.name);
+        Some((class, format!("{words}; correct the condition on the main table's columns")))
+    };
+    let sql = match plan.walk_sql(&build.walk, false, 0) {
+        Ok(sql) => sql,
+        Err(error) => return wrong(Class::Config, &error),
+    };
+    let tried = match source.reader().await {
+        Ok(mut reader) => reader.keys(&sql, &[], &Visibility::Nothing).await,
+        Err(error) => Err(error),
+    };
+    match tried {
+        // lost connections, and conditions that fail on some rows only, are the walk's own trouble
+        Err(error) if !matches!(error.class(), Class::Record | Class::Retry) => wrong(error.class(), &error),
+        _ => None,
     }
 }
 

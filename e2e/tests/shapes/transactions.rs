@@ -1,0 +1,230 @@
+//! Kinds of transactions: compressed, with a tagged GTID, XA, without GTIDs.
+
+use crate::rig::{PATIENCE, Rig, full_metadata};
+use e2e::mysql::mysqlbinlog;
+use e2e::shared::{self, name};
+use e2e::{MysqlOptions, MysqlServer, Shop, Size};
+use mysql_async::prelude::Queryable;
+
+async fn shop(mysql: &MysqlServer, prefix: &str) -> Rig {
+    let shop = Shop::create(mysql.opts(), &name(prefix), Size::SMALL).await;
+    Rig::shop(mysql, &shop).await
+}
+
+/// The text of all binlogs of a server.
+async fn binlog_text(mysql: &MysqlServer) -> String {
+    let files = mysql.binlogs().await;
+    let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    mysqlbinlog(&files.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+#[tokio::test]
+async fn compression_switched_on_by_one_session() {
+    let mysql = MysqlServer::start(MysqlOptions::default()).await;
+    let mut rig = shop(&mysql, "compressed").await;
+    let (mut squeezed, mut plain) = (rig.conn().await, rig.conn().await);
+    rig.on(&mut squeezed, "SET SESSION binlog_transaction_compression = ON").await;
+    for (squeeze, first) in [(true, 1), (false, 60), (true, 120)] {
+        let conn = if squeeze { &mut squeezed } else { &mut plain };
+        rig.on(conn, "START TRANSACTION").await;
+        let range = format!("BETWEEN {first} AND {}", first + 50);
+        for statement in [
+            format!("UPDATE {{db}}.orders SET total = total + 1.25 WHERE id {range}"),
+            format!("UPDATE {{db}}.order_items SET qty = qty + 1 WHERE order_id {range} AND id % 2 = 0"),
+            format!("DELETE FROM {{db}}.order_items WHERE order_id = {first}"),
+            format!("UPDATE {{db}}.users SET name = CONCAT(name, '!') WHERE id = {}", first % 50 + 1),
+        ] {
+            rig.on(conn, &statement).await;
+        }
+        rig.on(conn, "COMMIT").await;
+    }
+    rig.equal("compressed transactions among plain ones").await;
+    assert!(binlog_text(&mysql).await.contains("Transaction_payload"), "nothing was compressed");
+    rig.no_gap().await;
+    // a restart reads the last transaction once more, and it is a compressed one
+    rig.stop().await;
+    rig.on(&mut squeezed, "UPDATE {db}.orders SET status = 'paid'").await;
+    rig.operator.boot();
+    rig.equal("a restart").await;
+    rig.no_gap().await;
+}
+
+#[tokio::test]
+async fn tagged_gtids_and_a_restart_after_them() {
+    let mysql = MysqlServer::start(MysqlOptions::default()).await;
+    let mut rig = shop(&mysql, "tagged").await;
+    let mut conn = rig.conn().await;
+    rig.on(&mut conn, "UPDATE {db}.orders SET total = 1 WHERE id = 1").await;
+    rig.on(&mut conn, "SET gtid_next = 'AUTOMATIC:blue'").await;
+    rig.on(&mut conn, "UPDATE {db}.orders SET total = 2 WHERE id < 50").await;
+    rig.on(&mut conn, "DELETE FROM {db}.order_items WHERE order_id = 3").await;
+    rig.on(&mut conn, "SET gtid_next = 'AUTOMATIC:green'").await;
+    rig.on(&mut conn, "UPDATE {db}.users SET name = 'tagged' WHERE id = 7").await;
+    rig.equal("tagged transactions").await;
+    assert!(mysql.position().await.2.contains(":blue:1"), "no tag was used");
+    rig.no_gap().await;
+    rig.stop().await;
+    rig.on(&mut conn, "UPDATE {db}.orders SET total = 3 WHERE id BETWEEN 40 AND 90").await;
+    rig.on(&mut conn, "SET gtid_next = 'AUTOMATIC'").await;
+    rig.on(&mut conn, "UPDATE {db}.orders SET total = 4 WHERE id BETWEEN 80 AND 120").await;
+    rig.operator.boot();
+    rig.equal("a restart after tagged transactions").await;
+    rig.no_gap().await;
+    rig.on(&mut conn, "SET gtid_next = 'AUTOMATIC:blue'").await;
+    rig.on(&mut conn, "DELETE FROM {db}.orders WHERE id = 11").await;
+    rig.equal("a tagged transaction after the restart").await;
+    rig.operator.kill9();
+    rig.on(&mut conn, "DELETE FROM {db}.orders WHERE id = 12").await;
+    rig.operator.boot();
+    rig.equal("kill -9").await;
+    rig.no_gap().await;
+}
+
+#[tokio::test]
+async fn xa_transactions_committed_and_rolled_back() {
+    let rig = shop(shared::mysql().await, "xa").await;
+    let mut conn = rig.conn().await;
+    let ends = ["XA COMMIT", "XA ROLLBACK", "XA COMMIT"];
+    for (number, end) in ends.into_iter().enumerate() {
+        // bytes that are no text, a branch and a format of its own
+        let xid = format!("X'00ff27{number:02x}', '{}branch', {}", rig.db, 7 + number);
+        let low = number * 30;
+        for statement in [
+            format!("XA START {xid}"),
+            format!(
+                "UPDATE {{db}}.orders SET total = 77.5, status = 'shipped' WHERE id BETWEEN {low} AND {low} + 40"
+            ),
+            format!("DELETE FROM {{db}}.order_items WHERE order_id = {low} + 5"),
+            format!("XA END {xid}"),
+            format!("XA PREPARE {xid}"),
+            format!("{end} {xid}"),
+        ] {
+            rig.on(&mut conn, &statement).await;
+        }
+        rig.equal(end).await;
+    }
+    for statement in [
+        "XA START '{db}one'",
+        "UPDATE {db}.users SET name = 'one phase' WHERE id = 3",
+        "XA END '{db}one'",
+        "XA COMMIT '{db}one' ONE PHASE",
+    ] {
+        rig.on(&mut conn, statement).await;
+    }
+    rig.equal("XA COMMIT ONE PHASE").await;
+    rig.no_gap().await;
+}
+
+#[tokio::test]
+async fn xa_prepared_stays_open_beside_other_transactions() {
+    let rig = shop(shared::mysql().await, "xaopen").await;
+    let mut conn = rig.conn().await;
+    prepare(&rig, "open", "UPDATE {db}.orders SET total = 11 WHERE id IN (1, 2, 3)").await;
+    rig.on(&mut conn, "UPDATE {db}.orders SET total = 12 WHERE id IN (4, 5, 6)").await;
+    rig.on(&mut conn, "INSERT INTO {db}.order_items (order_id, sku, qty) VALUES (1, 'beside', 1)").await;
+    rig.equal("transactions beside one that is prepared").await;
+    rig.on(&mut conn, "XA COMMIT '{db}open'").await;
+    rig.equal("its commit").await;
+    rig.no_gap().await;
+}
+
+#[tokio::test]
+async fn xa_prepared_before_a_restart_and_committed_after_it() {
+    let mut rig = shop(shared::mysql().await, "xarestart").await;
+    for (kill, end) in [(false, "XA COMMIT"), (true, "XA COMMIT"), (false, "XA ROLLBACK")] {
+        let mut conn = rig.conn().await;
+        prepare(&rig, "held", "UPDATE {db}.orders SET total = total + 3 WHERE id BETWEEN 20 AND 60").await;
+        rig.on(&mut conn, "UPDATE {db}.orders SET total = total + 4 WHERE id BETWEEN 100 AND 120").await;
+        rig.equal("a prepared transaction").await;
+        if kill {
+            rig.operator.kill9();
+        } else {
+            rig.stop().await;
+        }
+        rig.on(&mut conn, "UPDATE {db}.users SET name = CONCAT(name, '?') WHERE id < 5").await;
+        rig.operator.boot();
+        rig.equal("the restart").await;
+        rig.on(&mut conn, &format!("{end} '{{db}}held'")).await;
+        rig.on(&mut conn, "UPDATE {db}.users SET name = CONCAT(name, '.') WHERE id = 9").await;
+        rig.equal(end).await;
+    }
+    println!("gaps of the last life: {}", rig.metric("gaps_total").await);
+}
+
+/// A prepared transaction whose session has gone.
+async fn prepare(rig: &Rig, xid: &str, change: &str) {
+    let mut conn = rig.conn().await;
+    let xid = format!("'{{db}}{xid}'");
+    for statement in
+        [format!("XA START {xid}"), change.to_owned(), format!("XA END {xid}"), format!("XA PREPARE {xid}")]
+    {
+        rig.on(&mut conn, &statement).await;
+    }
+    conn.disconnect().await.unwrap();
+}
+
+#[tokio::test]
+async fn metadata_minimal_under_random_writes() {
+    let mysql = shared::mysql().await;
+    random_writes(mysql, "minimal", 11).await;
+}
+
+#[tokio::test]
+async fn metadata_full_under_random_writes() {
+    random_writes(full_metadata().await, "full", 12).await;
+}
+
+async fn random_writes(mysql: &MysqlServer, prefix: &str, seed: u64) {
+    let shop = Shop::create(mysql.opts(), &name(prefix), Size::SMALL).await;
+    let rig = Rig::shop(mysql, &shop).await;
+    let driver = shop.drive(seed, 100);
+    let enough = async || (driver.done() >= 400).then_some(()).ok_or(driver.done().to_string());
+    e2e::wait_until("400 transactions", PATIENCE, enough).await;
+    driver.stop().await;
+    rig.equal("random writes").await;
+    rig.no_gap().await;
+}
+
+#[tokio::test]
+async fn metadata_changes_in_mid_stream() {
+    let mysql = MysqlServer::start(MysqlOptions { full_metadata: true, ..Default::default() }).await;
+    let rig = shop(&mysql, "metadata").await;
+    for (step, metadata) in ["MINIMAL", "FULL", "MINIMAL"].into_iter().enumerate() {
+        let ids = format!("BETWEEN {} AND {}", step * 40, step * 40 + 60);
+        rig.run(&[
+            format!("SET GLOBAL binlog_row_metadata = {metadata}"),
+            format!("UPDATE {{db}}.orders SET total = {step}.75 WHERE id {ids}"),
+            format!(
+                "UPDATE {{db}}.order_items SET order_id = order_id + 1 WHERE order_id {ids} AND id % 3 = 0"
+            ),
+        ])
+        .await;
+    }
+    rig.equal("changes of binlog_row_metadata").await;
+    rig.no_gap().await;
+}
+
+#[tokio::test]
+async fn without_gtids() {
+    let mut mysql = MysqlServer::start(MysqlOptions { gtid: false, ..Default::default() }).await;
+    let shop = Shop::create(mysql.opts(), &name("nogtid"), Size::SMALL).await;
+    let mut rig = Rig::shop(&mysql, &shop).await;
+    let driver = shop.drive(5, 100);
+    let enough = async || (driver.done() >= 300).then_some(()).ok_or(driver.done().to_string());
+    e2e::wait_until("300 transactions", PATIENCE, enough).await;
+    rig.run(&["FLUSH BINARY LOGS"]).await;
+    rig.stop().await;
+    let enough = async || (driver.done() >= 500).then_some(()).ok_or(driver.done().to_string());
+    e2e::wait_until("500 transactions", PATIENCE, enough).await;
+    rig.operator.boot();
+    driver.stop().await;
+    rig.equal("random writes and a restart").await;
+    rig.no_gap().await;
+    mysql.restart().await;
+    shop.run(&["UPDATE {db}.orders SET total = 9 WHERE id < 30", "DELETE FROM {db}.orders WHERE id = 31"])
+        .await;
+    rig.equal("a restart of MySQL").await;
+    rig.no_gap().await;
+    let mode: Option<String> = mysql.conn().await.query_first("SELECT @@gtid_mode").await.unwrap();
+    assert_eq!(mode.as_deref(), Some("OFF"));
+}
