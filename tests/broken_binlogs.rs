@@ -1,6 +1,12 @@
 //! No input panics: a real binlog (every column type, compressed transactions, tagged GTIDs, XA, partial
 //! JSON; MySQL 9.7) is broken in thousands of ways and decoded to the last value.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "test code: what cannot be has to fail at its place"
+)]
+
 use binlog_operator::binlog::{BinlogError, BinlogFile, Body, Decoder, RawEvent, RowVisitor, json};
 use binlog_operator::model::{Class, Value};
 use proptest::prelude::*;

@@ -10,6 +10,7 @@ mod decimal;
 mod decoder;
 mod error;
 mod event;
+mod far_start;
 mod field;
 mod file;
 mod format;

@@ -377,15 +377,28 @@ struct Slots<'r> {
     fields: std::iter::Enumerate<std::slice::Iter<'r, Field>>,
     present: Present<'r>,
     nulls: &'r [u8],
+    /// The next null bits, lowest first; a one above them says that they are used up.
+    null_bits: u32,
     partial: Option<&'r [u8]>,
-    seen: usize,
     json: usize,
 }
 
 impl<'r> Slots<'r> {
     #[inline]
     fn new(fields: &'r [Field], present: &Present<'r>, nulls: &'r [u8], partial: Option<&'r [u8]>) -> Self {
-        Self { fields: fields.iter().enumerate(), present: *present, nulls, partial, seen: 0, json: 0 }
+        Self { fields: fields.iter().enumerate(), present: *present, nulls, null_bits: 1, partial, json: 0 }
+    }
+
+    #[inline]
+    fn next_is_null(&mut self) -> bool {
+        if self.null_bits == 1 {
+            let (first, rest) = self.nulls.split_first().unwrap_or((&0, &[]));
+            self.null_bits = u32::from(*first) | 0x100;
+            self.nulls = rest;
+        }
+        let null = self.null_bits & 1 == 1;
+        self.null_bits >>= 1;
+        null
     }
 }
 
@@ -405,8 +418,7 @@ impl Iterator for Slots<'_> {
         if !self.present.all && !bit(self.present.bits, column) {
             return Some((column, *field, Slot::Absent));
         }
-        let null = bit(self.nulls, self.seen);
-        self.seen += 1;
+        let null = self.next_is_null();
         Some((column, *field, if null { Slot::Null } else { full }))
     }
 }

@@ -7,6 +7,7 @@ use mysql_async::{DriverError, Error, IoError};
 use super::cursor::Cursor;
 use super::error::BinlogError;
 use super::header::{EventType, Header};
+use super::state::sums;
 use super::stream::StreamStart;
 
 /// Where a stream is, for its error messages.
@@ -31,10 +32,9 @@ impl Place {
         let Ok(header) = Header::read(&mut c) else { return };
         if header.event_type == EventType::ROTATE {
             let _ = c.skip(8);
-            // A checksum may follow the name: names have no bytes like that, and this is for people only.
-            let name = c.rest();
-            let end = name.iter().rposition(u8::is_ascii_digit).map_or(name.len(), |i| i + 1);
-            self.file = String::from_utf8_lossy(name.get(..end).unwrap_or_default()).into();
+            let has_checksum = sums(bytes, &header).is_some_and(|(stored, computed)| stored == computed);
+            let end = c.remaining().saturating_sub(if has_checksum { 4 } else { 0 });
+            self.file = String::from_utf8_lossy(c.rest().get(..end).unwrap_or_default()).into();
             self.offset = 4;
         } else if header.next_position != 0 {
             self.offset = u64::from(header.next_position);

@@ -215,7 +215,7 @@ impl State {
 }
 
 /// The checksum at an event's end and the one computed from the bytes before it.
-fn sums(bytes: &[u8], header: &Header) -> Option<(u32, u32)> {
+pub(super) fn sums(bytes: &[u8], header: &Header) -> Option<(u32, u32)> {
     let (rest, stored) = bytes.split_last_chunk::<CHECKSUM_LEN>()?;
     let mut hasher = crc32fast::Hasher::new();
     if header.event_type == EventType::FORMAT_DESCRIPTION {
@@ -235,5 +235,75 @@ fn verify(bytes: &[u8], header: &Header, at: At) -> Result<(), BinlogError> {
         Some((stored, computed)) if stored == computed => Ok(()),
         Some((stored, computed)) => Err(BinlogError::Checksum { at, stored, computed }),
         None => Err(Malformed::SHORT.at(&at)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(length: u32, next_position: u32) -> Header {
+        Header { timestamp: 0, event_type: EventType::XID, server_id: 1, length, next_position, flags: 0 }
+    }
+
+    #[test]
+    fn offsets_go_on_beyond_4_gib() {
+        let mut state = State { offset: 0xffff_ff00, ..State::default() };
+        let first = state.place(&header(0x200, 0x100), None);
+        assert_eq!((first.start, first.end), (0xffff_ff00, 0x1_0000_0100));
+        let second = state.place(&header(0x100, 0x200), None);
+        assert_eq!((second.start, second.end), (0x1_0000_0100, 0x1_0000_0200));
+        // The server left out 3 GiB of transactions that it was asked to leave out.
+        let third = state.place(&header(0x100, 0xc000_0300), None);
+        assert_eq!((third.start, third.end), (0x1_c000_0200, 0x1_c000_0300));
+        let fourth = state.place(&header(0x100, 0x200), None);
+        assert_eq!((fourth.start, fourth.end), (0x2_0000_0100, 0x2_0000_0200));
+        assert_eq!(state.place(&header(0x20, 0), None).end, 0x2_0000_0200);
+    }
+
+    #[test]
+    fn files_count_by_their_own_lengths() {
+        let mut state = State::default();
+        let position = state.place(&header(0x100, 0x77), Some(0x3_0000_0000));
+        assert_eq!((position.start, position.end), (0x3_0000_0000, 0x3_0000_0100));
+    }
+
+    /// `CREATE TABLE t (a INT, b INT UNSIGNED)` as table 5 without metadata; a row of v1 and of v2.
+    #[test]
+    fn rows_of_version_1_have_no_extra_data() {
+        let mut state = State::default();
+        let position = || EventPosition { file: "b.1".into(), start: 4, end: 5 };
+        let of = |code| Header { event_type: EventType(code), ..header(0, 1) };
+        let map = [5, 0, 0, 0, 0, 0, 1, 0, 1, b'd', 0, 1, b't', 0, 2, 3, 3, 0, 3];
+        state.decode(of(19), position(), false, &map).unwrap();
+        let row: &[u8] = &[2, 3, 0b10, 7, 0, 0, 0];
+        let v1 = [&[5, 0, 0, 0, 0, 0, 1, 0], row].concat();
+        let v2 = [&[5, 0, 0, 0, 0, 0, 1, 0, 2, 0], row].concat();
+        for (code, body) in [(23, v1), (30, v2)] {
+            let event = state.decode(of(code), position(), false, &body).unwrap();
+            let Body::Rows(rows) = &event.body else { panic!("{event:?}") };
+            let mut values = Vec::new();
+            rows.rows().next().unwrap().unwrap().after.unwrap().read_all(&mut values).unwrap();
+            assert_eq!(values, [crate::model::Value::Int(7), crate::model::Value::Null]);
+            assert!(rows.ends_statement() && !rows.table.has_signedness);
+        }
+        let unknown = state.decode(of(30), position(), false, &[6, 0, 0, 0, 0, 0, 1, 0, 2, 0, 2]);
+        assert!(matches!(unknown, Err(BinlogError::UnknownTable { table_id: 6, .. })));
+        let three = state.decode(of(30), position(), false, &[5, 0, 0, 0, 0, 0, 1, 0, 2, 0, 3, 7]);
+        assert!(matches!(three, Err(BinlogError::Columns { expected: 2, found: 3, .. })));
+        let end = state.decode(of(30), position(), false, &[255, 255, 255, 255, 255, 255, 1, 0, 2, 0, 0]);
+        assert!(matches!(end.unwrap().body, Body::StatementEnd));
+    }
+
+    #[test]
+    fn unknown_events_are_errors_unless_ignorable() {
+        let mut state = State::default();
+        let position = || EventPosition { file: "b.1".into(), start: 4, end: 5 };
+        let mut unknown = Header { event_type: EventType(99), ..header(19, 1) };
+        let error = state.decode(unknown, position(), false, &[]).unwrap_err();
+        assert_eq!(error.to_string(), "unknown event type 99: event of type 99 at b.1:4");
+        unknown.flags = 0x80;
+        assert!(matches!(state.decode(unknown, position(), false, &[]).unwrap().body, Body::Ignored));
+        assert_eq!(state.ignored, 1);
     }
 }

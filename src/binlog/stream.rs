@@ -12,8 +12,10 @@ use mysql_async::{BinlogStream, BinlogStreamRequest, Conn, GnoInterval, Opts, Op
 use mysql_common::packets::Tag as DriverTag;
 use tokio::time::timeout;
 
+use super::cursor::Cursor;
 use super::error::BinlogError;
-use super::header::RawEvent;
+use super::far_start::{FarStart, Passing};
+use super::header::{Header, RawEvent};
 use super::server_error::{Place, from_driver};
 use crate::model::{BinlogPosition, GtidSet};
 
@@ -34,9 +36,12 @@ pub enum StreamStart {
 pub struct StreamOptions {
     /// Our id among the server's replicas, see `derive_server_id`.
     pub server_id: u32,
-    /// An idle server sends a sign of life this often. After three times as long without any, the
-    /// connection counts as broken.
+    /// An idle server sends a sign of life this often.
     pub heartbeat: Duration,
+    /// The connection counts as broken after so long without any event or heartbeat while somebody waits;
+    /// `None`: three heartbeats. A very large event over a slow line takes its time too, and its parts are
+    /// not seen here: who meets [`BinlogError::Silent`] twice at one position waits longer the next time.
+    pub silence: Option<Duration>,
     /// How long the server waits for us to read on, when we hold back.
     pub net_write_timeout: Duration,
     /// Limit for connecting and asking.
@@ -51,6 +56,7 @@ impl StreamOptions {
         Self {
             server_id,
             heartbeat: Duration::from_secs(5),
+            silence: None,
             net_write_timeout: Duration::from_secs(3600),
             connect_timeout: Duration::from_secs(10),
             end_at_eof: false,
@@ -63,6 +69,7 @@ pub struct Stream {
     events: BinlogStream,
     place: Place,
     silence: Duration,
+    far: Option<FarStart>,
 }
 
 impl Stream {
@@ -74,7 +81,12 @@ impl Stream {
             Ok(opened) => opened.map_err(|e| from_driver("open the binlog stream", e, &place))?,
             Err(late) => return Err(BinlogError::Io { what: "connect".into(), source: late.into() }),
         };
-        Ok(Self { events, place, silence: options.heartbeat * 3 })
+        let silence = options.silence.unwrap_or(options.heartbeat * 3);
+        let far = match start {
+            StreamStart::Gtids(_) => None,
+            StreamStart::File(at) => FarStart::plan(at.offset).1,
+        };
+        Ok(Self { events, place, silence, far })
     }
 
     /// The next event as it came. Dropping the future loses nothing. The time between calls does not count
@@ -100,7 +112,29 @@ impl Stream {
             }
             let bytes = bytes_of(&event);
             self.place.follow(&bytes);
-            return Ok(RawEvent { bytes, start: None });
+            if let Some(raw) = self.admit(bytes)? {
+                return Ok(raw);
+            }
+        }
+    }
+
+    /// Leaves out what lies before a far start.
+    fn admit(&mut self, bytes: Vec<u8>) -> Result<Option<RawEvent>, BinlogError> {
+        let passing = match (&mut self.far, Header::read(&mut Cursor::new(&bytes))) {
+            (Some(far), Ok(header)) => far.pass(&header),
+            _ => Passing::Give,
+        };
+        match passing {
+            Passing::Give => Ok(Some(RawEvent { bytes, start: None })),
+            Passing::Drop => Ok(None),
+            Passing::Arrived(offset) => {
+                self.far = None;
+                Ok(Some(RawEvent { bytes, start: Some(offset) }))
+            }
+            Passing::Missed => {
+                let message = format!("no event of {} begins at the offset asked for", self.place.file);
+                Err(BinlogError::PositionLost { message })
+            }
         }
     }
 
@@ -127,7 +161,7 @@ async fn connect(
     let mut request = BinlogStreamRequest::new(options.server_id).with_filename(file.as_bytes());
     request = match start {
         StreamStart::Gtids(set) => request.with_gtid().with_pos(4_u64).with_gtid_set(sids(set)),
-        StreamStart::File(at) => request.with_pos(at.offset),
+        StreamStart::File(at) => request.with_pos(FarStart::plan(at.offset).0),
     };
     if options.end_at_eof {
         request = request.with_non_blocking();

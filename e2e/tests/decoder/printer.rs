@@ -78,9 +78,9 @@ fn text(value: &Value<'_>, column: &Column, detail: &ColumnDetail) -> String {
         Value::Enum(v) => v.to_string(),
         Value::Set(v) => {
             let bytes = v.to_le_bytes();
-            let bits: String =
+            let bits: Vec<_> =
                 bytes[..usize::from(detail.type_meta)].iter().map(|b| format!("{b:08b}")).collect();
-            format!("b'{bits}'")
+            format!("b'{}'", bits.concat())
         }
         Value::Bytes(v) if column.kind == ColumnKind::FixedBinary => {
             assert_eq!(v.len(), digits, "BINARY is padded");

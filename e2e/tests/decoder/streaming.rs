@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use binlog_operator::binlog::{
     BinlogError, BinlogFile, Body, Decoder, RawEvent, Stream, StreamOptions, StreamStart,
 };
-use binlog_operator::model::{BinlogPosition, Class, GtidSet, Tag};
+use binlog_operator::model::{BinlogPosition, Class, Gtid, GtidSet, Tag};
 use e2e::{MysqlOptions, MysqlServer};
 use mysql_async::OptsBuilder;
 use tokio::time::timeout;
@@ -87,7 +87,7 @@ async fn the_stream_gives_what_the_files_hold() {
         let mut wanted = executed.clone();
         let tagged = executed.ranges().find(|r| !r.1.as_str().is_empty()).expect("a tagged GTID");
         for (tag, number) in [(tagged.1.clone(), 1), (Tag::default(), 30)] {
-            wanted.remove(&binlog_operator::model::Gtid { uuid: tagged.0, tag, number });
+            wanted.remove(&Gtid { uuid: tagged.0, tag, number });
         }
         let missing = executed.minus(&wanted);
         let mut stream = Stream::open(server.opts(), &StreamStart::Gtids(wanted), options(1)).await.unwrap();
