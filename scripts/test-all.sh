@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Everything `make test` runs, then the tests marked #[ignore] (large or slow) on all kinds of servers;
+# Everything `make test` runs, then the end-to-end tests once more with the feature `long`: the large and slow
+# ones and the other kinds of servers too;
 # writes docs/test-all.md with date, commit and the end of the log.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -10,9 +11,8 @@ mkdir -p "$CACHE" docs
 
 large() {
   scripts/elasticsearch.sh install es7 && scripts/elasticsearch.sh install opensearch &&
-    cargo test --package binlog-operator --locked -- --ignored &&
-    cargo test --package e2e --locked -- --ignored --test-threads "${E2E_THREADS:-2}" &&
-    cargo test --package e2e --locked --features long --test long -- --test-threads "${E2E_THREADS:-2}"
+    scripts/mariadb.sh install &&
+    cargo test --package e2e --locked --features long -- --test-threads "${E2E_THREADS:-2}"
 }
 
 begin=$SECONDS result=passed

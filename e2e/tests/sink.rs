@@ -30,7 +30,9 @@ async fn server(engine: Engine) -> &'static ElasticServer {
 macro_rules! on_each_server {
     ($($test:ident),+ $(,)?) => {
         on_each_server!(@es9 Elasticsearch9 $($test)+);
+        #[cfg(feature = "long")]
         on_each_server!(@es7 Elasticsearch7 $($test)+);
+        #[cfg(feature = "long")]
         on_each_server!(@opensearch OpenSearch3 $($test)+);
     };
     (@$module:ident $engine:ident $($test:ident)+) => {

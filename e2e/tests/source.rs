@@ -14,10 +14,12 @@ mod causal;
 mod describe;
 #[path = "source/limits.rs"]
 mod limits;
+#[cfg(feature = "long")]
 #[path = "source/mariadb.rs"]
 mod mariadb;
 #[path = "source/preflight.rs"]
 mod preflight;
+#[cfg(feature = "long")]
 #[path = "source/speed.rs"]
 mod speed;
 #[path = "source/start.rs"]

@@ -1,6 +1,13 @@
 //! Shapes of schemas, keys, transactions and values that a stream can have. Each test keeps an index equal to
 //! its query, asks the independent checker, and says whether a repair was allowed to be the reason.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests, and their helpers")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::float_cmp,
+    unreachable_pub,
+    reason = "tests, and their helpers; metrics are counts in floats"
+)]
 
 mod ddl;
 mod joins;

@@ -52,7 +52,6 @@ impl MariaDb {
 }
 
 #[tokio::test]
-#[ignore = "needs MariaDB: make test-all"]
 async fn mariadb_is_described_read_and_waited_for() {
     let server = MariaDb::start().await;
     server

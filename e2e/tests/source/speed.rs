@@ -64,7 +64,6 @@ fn client(server: &MysqlServer, shop: &Shop) -> (f64, f64) {
 }
 
 #[tokio::test]
-#[ignore = "a measurement"]
 async fn speed_of_reading_in_pages() {
     let server = MysqlServer::start(MysqlOptions::default()).await;
     let size = Size { users: 5_000, orders: ORDERS.unsigned_abs(), items_per_order: 3 };
