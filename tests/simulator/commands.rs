@@ -134,6 +134,10 @@ impl World {
         }
         self.note(|_| format!("o{owner}'s checkpoint arrives: {result:?}"));
         if result == SaveResult::Done {
+            if self.owners[owner].claim == 0 {
+                self.store.claims += 1;
+                self.owners[owner].claim = self.store.claims;
+            }
             self.check_checkpoint(checkpoint, origin);
         }
         let told = if heard { result } else { SaveResult::Failed("reset before the answer".into()) };
