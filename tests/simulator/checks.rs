@@ -11,7 +11,7 @@ use crate::store::Origin;
 use crate::tables::{Quality, Tables, of_key};
 use crate::world::World;
 
-/// Versions as they were issued, by epoch, and what each one's read could see.
+/// Versions as they were issued, by claim, and what each one's read could see.
 #[derive(Debug, Default)]
 pub(crate) struct Versions {
     issued: BTreeMap<u64, (usize, u64, u64)>,
@@ -24,30 +24,27 @@ impl Versions {
         self.newest
     }
 
-    fn epoch_of(&self, version: u64) -> Option<u64> {
-        let mut epochs =
+    fn claim_of(&self, version: u64) -> Option<u64> {
+        let mut claims =
             self.issued.iter().filter(|(_, (_, first, last))| (*first..=*last).contains(&version));
-        epochs.next().map(|(epoch, _)| *epoch)
+        claims.next().map(|(claim, _)| *claim)
     }
 
     pub(crate) fn read_at(&mut self, version: u64, snapshot: u64) {
         self.snapshots.insert(version, snapshot);
     }
 
-    /// Invariant 5: versions rise, and those of a later epoch are all above those of an earlier one.
-    fn issue(&mut self, owner: usize, epoch: u64, version: u64) -> Result<(), String> {
-        if let Some((epoch, _)) = self.issued.range(..epoch).rev().find(|(_, of)| of.2 >= version) {
-            return Err(format!("version {version} was issued already, in epoch {epoch}"));
+    /// Invariant 5: versions rise, and those of a later claim are all above those of an earlier one.
+    fn issue(&mut self, owner: usize, claim: u64, version: u64) -> Result<(), String> {
+        if let Some((_, of)) = self.issued.range(..claim).rev().find(|(_, of)| of.2 >= version) {
+            return Err(format!("version {version} was issued already, by o{}", of.0));
         }
-        if let Some((later, _)) = self.issued.range(epoch + 1..).find(|(_, of)| of.1 <= version) {
-            return Err(format!("version {version} reaches into the block of epoch {later}"));
+        if let Some((_, of)) = self.issued.range(claim + 1..).find(|(_, of)| of.1 <= version) {
+            return Err(format!("version {version} reaches into the block of o{}", of.0));
         }
-        let of = self.issued.entry(epoch).or_insert((owner, version, 0));
-        if of.0 != owner {
-            return Err(format!("epoch {epoch} has two owners, o{} and o{owner}", of.0));
-        }
-        if of.2 >= version {
-            return Err(format!("version {version} was issued twice in epoch {epoch}"));
+        let of = self.issued.entry(claim).or_insert((owner, version, 0));
+        if of.0 != owner || of.2 >= version {
+            return Err(format!("version {version} was issued twice"));
         }
         of.2 = version;
         self.newest = self.newest.max(version);
@@ -69,8 +66,8 @@ impl World {
         if let Some(key) = keys.iter().find(|key| !held.insert(**key)) {
             self.violated(|| format!("o{owner}: id {key} is in two actions at the same time"));
         }
-        let epoch = self.owners[owner].epoch;
-        if let Err(what) = self.versions.issue(owner, epoch, version) {
+        let claim = self.owners[owner].claim;
+        if let Err(what) = self.versions.issue(owner, claim, version) {
             self.violated(|| format!("o{owner}: {what}"));
         }
     }
@@ -185,7 +182,7 @@ impl World {
             let key = of_key(key);
             // a fenced owner may have added one that the present owner did not find when it started
             let known = self.present_owner().is_some_and(|owner| {
-                owner.letters.contains(&key) || self.versions.epoch_of(letter.version) == Some(owner.epoch)
+                owner.letters.contains(&key) || self.versions.claim_of(letter.version) == Some(owner.claim)
             });
             if known && healthy(&self.mysql.tables, key) {
                 wrong.push(format!("{key} is a dead letter, and could be written"));

@@ -40,6 +40,8 @@ pub(crate) struct Owner {
     /// What came meanwhile.
     held: Vec<Mail>,
     pub(crate) epoch: u64,
+    /// Its place in the order in which owners took the task over; 0 before it did.
+    pub(crate) claim: u64,
     /// The dead letters that it found when it started.
     pub(crate) letters: BTreeSet<i64>,
     pub(crate) stream: Option<Cursor>,
@@ -100,6 +102,7 @@ impl World {
             frozen: 0,
             held: Vec::new(),
             epoch,
+            claim: 0,
             letters: known,
             stream: None,
             streams: 0,

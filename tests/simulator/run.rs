@@ -5,8 +5,9 @@ use crate::mysql::Kind;
 use crate::tables::{Change, Quality, Row};
 use crate::world::World;
 
-/// Virtual time that a worker may take to catch up once nothing breaks any longer, ms.
-const PATIENCE: u64 = 900_000;
+/// Virtual time that a worker may take to catch up once nothing breaks any longer, ms: much, as one with a
+/// single lane and few places for waiting ids may have thousands of transactions before it.
+const PATIENCE: u64 = 7_200_000;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ran {

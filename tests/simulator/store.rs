@@ -22,6 +22,8 @@ pub(crate) struct Store {
     pub(crate) letters: BTreeMap<Key, DeadLetter>,
     pub(crate) letters_epoch: u64,
     pub(crate) room: usize,
+    /// How many owners have taken the task over.
+    pub(crate) claims: u64,
 }
 
 impl Store {
