@@ -13,7 +13,7 @@ use super::core::{Failure, Input};
 use super::translate::Translator;
 use crate::binlog::{BinlogError, Decoder, Stream, StreamOptions, StreamStart, derive_server_id};
 use crate::mapping::{Plan, SchemaHistory};
-use crate::model::{Class, LastTransaction, StreamPosition, TableColumns};
+use crate::model::{BinlogPosition, Class, LastTransaction, StreamPosition, TableColumns};
 use crate::source::{Source, SourceError};
 
 /// Inputs in one chunk at most; a chunk is sent as soon as the stream has nothing more at hand.
@@ -29,6 +29,8 @@ pub(super) struct Feed {
     pub(super) plan: Arc<Plan>,
     pub(super) from: StreamPosition,
     pub(super) verify: Option<LastTransaction>,
+    /// See [`Translator`]: the end of what a place without GTIDs begins with.
+    pub(super) settled: Option<BinlogPosition>,
     pub(super) schemas: Arc<Vec<TableColumns>>,
     pub(super) server_id: Option<u32>,
     pub(super) server_id_seed: String,
@@ -90,7 +92,8 @@ impl Feed {
         let history = SchemaHistory::new(self.schemas.iter().cloned());
         let mut decoder = Decoder::new();
         decoder.set_file(&self.from.binlog.file);
-        let mut translator = Translator::new(&self.plan, history, &self.from, verify, &self.rows);
+        let mut translator =
+            Translator::new(&self.plan, history, &self.from, verify, self.settled.clone(), &self.rows);
         let mut chunk = Vec::new();
         if translator.verified() {
             chunk.push(Input::StreamOpened);

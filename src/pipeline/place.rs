@@ -33,6 +33,7 @@ pub(super) async fn take_place(shared: &Shared) -> Outcome<Box<Place>> {
     let plan = parsed.compile(&catalog).map_err(|error| mapping_failure(&error))?;
     shared.set_plan(plan);
     shared.set_index_uuid(&index.uuid);
+    shared.set_settled(start.wait_until.clone());
     Ok(Box::new(Place {
         position: start.position,
         last_transaction: None,

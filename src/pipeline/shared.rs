@@ -11,6 +11,7 @@ use super::request::{BuildRequest, Runnable};
 use super::write_log::WriteLog;
 use crate::mapping::{Plan, QueryText};
 use crate::metrics::TaskMetrics;
+use crate::model::BinlogPosition;
 use crate::sink::{Sink, SinkError, SinkOptions};
 use crate::source::{LockTarget, Reader, Source, SourceError, SourceOptions, Visibility};
 
@@ -83,6 +84,7 @@ pub(super) struct Shared {
     pub(super) max_age: u64,
     idle_readers: Mutex<Vec<Reader>>,
     index_uuid: Mutex<String>,
+    settled: Mutex<Option<BinlogPosition>>,
 }
 
 impl Shared {
@@ -100,7 +102,7 @@ impl Shared {
     ) -> Result<Self, std::io::Error> {
         let write_log = options.write_log.as_deref().map(WriteLog::open).transpose()?;
         let plan = RwLock::new(Arc::new(plan));
-        let (idle_readers, index_uuid) = (Mutex::default(), Mutex::default());
+        let (idle_readers, index_uuid, settled) = (Mutex::default(), Mutex::default(), Mutex::default());
         Ok(Self {
             options,
             source,
@@ -114,6 +116,7 @@ impl Shared {
             max_age,
             idle_readers,
             index_uuid,
+            settled,
         })
     }
 
@@ -132,6 +135,15 @@ impl Shared {
 
     pub(super) fn set_index_uuid(&self, uuid: &str) {
         uuid.clone_into(&mut self.index_uuid.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Without GTIDs, the end of what had happened when the last place was taken by this process.
+    pub(super) fn settled(&self) -> Option<BinlogPosition> {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_settled(&self, end: Option<BinlogPosition>) {
+        *self.settled.lock().unwrap_or_else(PoisonError::into_inner) = end;
     }
 
     /// Tells the core. Where it has ended, nobody needs to know any longer.

@@ -32,6 +32,8 @@ pub(super) struct Translator<'p> {
     known: HashMap<u64, Known>,
     verify: Option<LastTransaction>,
     done: StreamPosition,
+    /// Without GTIDs: what begins before this happened before the schemas were taken, and every read sees it.
+    settled: Option<BinlogPosition>,
     counts: &'p RowCounts,
     /// The transaction that is passed over: it was done before.
     skipping: bool,
@@ -47,9 +49,11 @@ impl<'p> Translator<'p> {
         history: SchemaHistory,
         from: &StreamPosition,
         verify: Option<LastTransaction>,
+        settled: Option<BinlogPosition>,
         counts: &'p RowCounts,
     ) -> Self {
         Self {
+            settled: settled.filter(|_| from.gtids.is_none()),
             plan,
             history,
             known: HashMap::new(),
@@ -83,7 +87,11 @@ impl<'p> Translator<'p> {
                 self.end(at, out, if *one_phase { Input::End } else { Input::XaPrepared });
                 Ok(())
             }
-            Body::Rows(rows) => self.rows(rows, at, out),
+            Body::Rows(rows) => match self.rows(rows, at, out) {
+                // older than the schemas, and than the reads that begin once this part has been delivered
+                Err(_) if self.is_settled(at) => Ok(()),
+                done => done,
+            },
             Body::Rotate { file, offset, artificial } => {
                 if !artificial && !self.open {
                     out.push(Input::Idle(BinlogPosition { file: file.to_string(), offset: *offset }));
@@ -191,6 +199,11 @@ impl<'p> Translator<'p> {
         self.end(at, out, Input::End);
     }
 
+    fn is_settled(&self, at: &EventPosition) -> bool {
+        let here = || BinlogPosition { file: at.file.to_string(), offset: at.start };
+        self.settled.as_ref().is_some_and(|settled| here() < *settled)
+    }
+
     /// DDL, or rows changed by a statement that was logged as text.
     fn statement(
         &mut self,
@@ -198,7 +211,7 @@ impl<'p> Translator<'p> {
         at: &EventPosition,
         out: &mut Vec<Input>,
     ) -> Result<(), String> {
-        if !self.skipping {
+        if !self.skipping && !self.is_settled(at) {
             match self.history.apply(&query.sql, &query.schema, self.plan) {
                 DdlEffect::None => {}
                 DdlEffect::SchemaChanged { .. } => {

@@ -363,6 +363,7 @@ impl<S: Stores> Worker<S> {
             plan: self.shared.plan(),
             from,
             verify,
+            settled: self.shared.settled(),
             schemas,
             server_id: self.shared.options.server_id,
             server_id_seed: self.shared.options.uid.clone(),

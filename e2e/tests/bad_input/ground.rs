@@ -64,15 +64,15 @@ impl Ground {
         indices(&elastic.search()).await;
         Self { mysql, statement, elastic }
     }
+}
 
-    /// A good file.
-    pub fn file(&self, name: &str, mysql_port: u16, search_url: &str) -> TaskFile {
-        let sql = "SELECT o.id, o.note, u.name FROM bad.orders o JOIN bad.users u ON u.id = o.user_id\n\
+/// A good file.
+pub fn file(name: &str, mysql_port: u16, search_url: &str) -> TaskFile {
+    let sql = "SELECT o.id, o.note, u.name FROM bad.orders o JOIN bad.users u ON u.id = o.user_id\n\
                    WHERE o.id IN (:ids)";
-        let file = TaskFile::new(name, mysql_port, search_url, sql, &format!("bad-{name}"));
-        let secret = json!({"secretRef": {"name": format!("{name}-mysql")}});
-        file.credentials("planted", PASSWORD).set("sink.elasticsearch.auth", json!({"basic": secret}))
-    }
+    let file = TaskFile::new(name, mysql_port, search_url, sql, &format!("bad-{name}"));
+    let secret = json!({"secretRef": {"name": format!("{name}-mysql")}});
+    file.credentials("planted", PASSWORD).set("sink.elasticsearch.auth", json!({"basic": secret}))
 }
 
 async fn indices(search: &Search) {

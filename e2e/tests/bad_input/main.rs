@@ -48,7 +48,7 @@ type Counts = (u64, u64);
 
 /// Everything that is not as it should be with a case.
 async fn examine(case: &Case, ground: &Ground, elastic: &ElasticServer) -> String {
-    let server = if case.server == Server::Statement { &ground.statement } else { &ground.mysql };
+    let server = if case.server == Server::Statement { &ground.statement } else { ground.mysql };
     let mysql = TcpProxy::start(server.port()).await;
     let elastic = FaultProxy::start(&elastic.url()).await;
     let dead = TcpProxy::start(server.port()).await;
@@ -56,12 +56,13 @@ async fn examine(case: &Case, ground: &Ground, elastic: &ElasticServer) -> Strin
     let count = || (mysql.connections() + dead.connections(), elastic.counts().seen);
     let scratch = Scratch::new("bad");
     let path = scratch.path().join("task.yaml");
-    let task = ground.file(case.name, mysql.port(), &elastic.url());
+    let task = ground::file(case.name, mysql.port(), &elastic.url());
     std::fs::write(&path, (case.make)(task, ground, dead.port())).unwrap();
     let mut faults = Vec::new();
     check(case, &path, &mut faults).await;
     run(case, &path, scratch.path(), count, &mut faults).await;
-    faults.iter().map(|fault| format!("--- {}: {fault}\n", case.name)).collect()
+    let faults: Vec<String> = faults.iter().map(|fault| format!("--- {}: {fault}\n", case.name)).collect();
+    faults.concat()
 }
 
 async fn check(case: &Case, path: &Path, faults: &mut Vec<String>) {

@@ -153,19 +153,19 @@ impl Rig {
         // Whatever came late would show now that nothing is pending.
         let again = self.checker.check(&self.opts, &self.search, &self.index).await;
         assert_eq!(again, Ok(count), "{what}: it did not stay equal\n{}", self.operator.log_tail(40));
-        assert_eq!(self.metric("dead_letters").await, 0.0, "{what}\n{}", self.operator.log_tail(40));
+        assert_eq!(self.metric("dead_letters").await, 0, "{what}\n{}", self.operator.log_tail(40));
         count
     }
 
     /// A metric's sum over its labels.
-    pub async fn metric(&self, name: &str) -> f64 {
+    pub async fn metric(&self, name: &str) -> u64 {
         let metrics = self.operator.metrics().await.unwrap();
-        metrics.sum(&format!("binlog_operator_{name}"), &[]).unwrap_or(0.0)
+        metrics.sum(&format!("binlog_operator_{name}"), &[]).unwrap_or(0.0) as u64
     }
 
     /// Nothing was repaired by a new build since this process started.
     pub async fn no_gap(&self) {
-        assert_eq!(self.metric("gaps_total").await, 0.0, "a gap: {}", self.operator.log_tail(60));
+        assert_eq!(self.metric("gaps_total").await, 0, "a gap: {}", self.operator.log_tail(60));
     }
 
     /// Ends the operator by SIGTERM.
