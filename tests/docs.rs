@@ -1,4 +1,5 @@
 //! What the docs show is true: tasks load, links lead somewhere, no machine's paths.
+#![allow(clippy::unwrap_used, clippy::string_slice, reason = "tests, and their helpers")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -86,6 +86,7 @@ impl World {
             server_uuid: "server".into(),
             initial_full: true,
             was_synced: self.index.synced,
+            deliver_first: None,
         };
         let known = self.store.letters.keys().map(of_key).collect();
         let letters = self.store.letters.values().cloned().collect();

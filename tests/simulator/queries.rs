@@ -172,6 +172,7 @@ impl World {
             server_uuid: "server".into(),
             index_uuid: self.index.uuid(),
             schemas: Vec::new(),
+            deliver_first: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Bad files and servers that do not fit: `check` and `run` name field, finding and remedy, nothing is tried
 //! again and again in haste, nothing panics, and no password is shown.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests, and their helpers")]
+#![allow(clippy::unwrap_used, clippy::panic, unreachable_pub, reason = "tests, and their helpers")]
 
 mod cases;
 mod ground;
