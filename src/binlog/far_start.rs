@@ -87,9 +87,7 @@ mod tests {
     fn a_start_within_an_event_is_missed() {
         let (_, far) = FarStart::plan(1 << 32);
         let mut far = far.unwrap();
-        for _ in 0..2 {
-            assert_eq!(far.pass(&header(EventType::WRITE_ROWS, u32::MAX, 9)), Passing::Drop);
-        }
+        assert_eq!(far.pass(&header(EventType::WRITE_ROWS, u32::MAX, 3)), Passing::Drop);
         assert_eq!(far.pass(&header(EventType::GTID, 80, 206)), Passing::Missed);
     }
 }

@@ -24,6 +24,7 @@ mod query;
 mod rows;
 mod server_error;
 mod server_id;
+mod slots;
 mod state;
 mod stream;
 mod table_map;
