@@ -6,6 +6,9 @@ export BINLOG_OPERATOR_CACHE ?= $(HOME)/.cache/binlog-operator
 # Tests that start servers of their own are many; two cores run two at a time.
 E2E_THREADS ?= 2
 E2E_ARGS ?=
+# Named, so that every verb selects the whole workspace and cargo builds dependencies once.
+UNIT_TESTS := $(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) simulator
+E2E_TESTS := $(patsubst e2e/tests/%.rs,%,$(wildcard e2e/tests/*.rs)) bad_input decoder engine shapes
 
 .PHONY: help
 help: ## list the verbs
@@ -16,13 +19,17 @@ fmt: ## format the code
 	cargo fmt --all
 
 .PHONY: lint
-lint: ## check format, then clippy without a single warning
+lint: libssl ## check format, then clippy without a single warning
 	cargo fmt --all -- --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 .PHONY: unit
-unit: ## unit tests, rooms and simulator: no server needed
-	cargo test --package binlog-operator --locked
+unit: libssl ## unit tests, rooms and simulator: no server needed
+	cargo test --workspace --locked --lib --bins $(UNIT_TESTS:%=--test %)
+
+.PHONY: libssl
+libssl: ## what the peers that the decoder is tested against link to (mysql_cdc: OpenSSL)
+	@scripts/libssl.sh
 
 .PHONY: doc
 doc: ## build the documentation without a warning
@@ -39,8 +46,8 @@ servers: ## install the real servers that tests and demo need into the cache
 
 .PHONY: e2e
 e2e: servers ## tests on real servers; E2E_ARGS="NAME" picks some
-	cargo build --bin binlog-operator --locked
-	cargo test --package e2e --locked -- --test-threads $(E2E_THREADS) $(E2E_ARGS)
+	cargo build --workspace --bin binlog-operator --locked
+	cargo test --workspace --locked $(E2E_TESTS:%=--test %) -- --test-threads $(E2E_THREADS) $(E2E_ARGS)
 
 .PHONY: test
 test: ## all that a change must pass: lint, unit, doc, deny, e2e

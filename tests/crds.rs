@@ -1,4 +1,12 @@
 //! The CRDs in `crds/` are what the types say. `UPDATE=1 cargo test --test crds` writes them anew.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "tests, and their helpers"
+)]
 
 use std::path::Path;
 

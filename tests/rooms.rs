@@ -1,5 +1,13 @@
 //! Holds the house together: which room may use which, where outside crates live, how long a file may be.
 //! The table is the one of docs/architecture.md.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "tests, and their helpers"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

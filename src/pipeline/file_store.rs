@@ -86,12 +86,18 @@ impl Stores for FileStore {
     async fn save(&self, expect: Expect, checkpoint: &Checkpoint) -> SaveResult {
         let new = checkpoint.clone();
         let saved = self.blocking(move |directory| {
-            let _swap = swap_lock(directory)?;
-            let stored: Option<Checkpoint> = read(directory, CHECKPOINT)?;
-            if let Err(why) = may_replace(stored.as_ref(), expect, &new) {
-                return Ok(SaveResult::Lost(why));
+            // written before the lock is taken: a process that is stopped while it holds the lock would keep
+            // its successor out
+            let written = Written::new(directory, CHECKPOINT, &new)?;
+            {
+                let _swap = swap_lock(directory)?;
+                let stored: Option<Checkpoint> = read(directory, CHECKPOINT)?;
+                if let Err(why) = may_replace(stored.as_ref(), expect, &new) {
+                    return Ok(SaveResult::Lost(why));
+                }
+                written.replace()?;
             }
-            write(directory, CHECKPOINT, &new)?;
+            sync(directory)?;
             Ok(SaveResult::Done)
         });
         self.result(saved.await)
@@ -110,7 +116,8 @@ impl Stores for FileStore {
             let letters = letters.unwrap_or_default().into_iter().chain(add);
             let mut letters: BTreeMap<Key, DeadLetter> = letters.map(|l| (l.key.clone(), l)).collect();
             letters.retain(|key, _| !remove.contains(key));
-            write(directory, LETTERS, &letters.into_values().collect::<Vec<_>>())?;
+            Written::new(directory, LETTERS, &letters.into_values().collect::<Vec<_>>())?.replace()?;
+            sync(directory)?;
             Ok(SaveResult::Done)
         });
         self.result(saved.await)
@@ -141,12 +148,27 @@ fn read<T: serde::de::DeserializeOwned>(directory: &Path, name: &str) -> io::Res
     Ok(Some(value))
 }
 
-fn write<T: serde::Serialize>(directory: &Path, name: &str, value: &T) -> io::Result<()> {
-    let new = directory.join(format!("{name}.new"));
-    let mut file = File::create(&new)?;
-    file.write_all(&serde_json::to_vec_pretty(value)?)?;
-    file.sync_all()?;
-    fs::rename(&new, directory.join(name))?;
+/// A new file beside the one that it is to replace, on disk already. Each process writes one of its own.
+struct Written {
+    new: PathBuf,
+    name: PathBuf,
+}
+
+impl Written {
+    fn new<T: serde::Serialize>(directory: &Path, name: &str, value: &T) -> io::Result<Self> {
+        let new = directory.join(format!("{name}.{}.new", std::process::id()));
+        let mut file = File::create(&new)?;
+        file.write_all(&serde_json::to_vec_pretty(value)?)?;
+        file.sync_all()?;
+        Ok(Self { new, name: directory.join(name) })
+    }
+
+    fn replace(self) -> io::Result<()> {
+        fs::rename(&self.new, &self.name)
+    }
+}
+
+fn sync(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 

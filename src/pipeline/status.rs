@@ -101,7 +101,7 @@ impl Reporter {
         metrics.checkpoint_saves.add(new.saves - old.saves);
         metrics.foreign_writer.add(new.foreign_writers - old.foreign_writers);
         for _ in old.gaps..new.gaps {
-            metrics.gap(view.repairing.as_deref().unwrap_or("unknown"));
+            metrics.gap(gap_class(view.repairing.as_deref().unwrap_or_default()));
         }
         let rows = (load(&rows.rows), load(&rows.pruned), load(&rows.ignored));
         let old = std::mem::replace(&mut self.rows, rows);
@@ -115,6 +115,20 @@ impl Reporter {
             metrics.condition(condition.name(), said.status == crate::model::ConditionStatus::True);
         }
     }
+}
+
+/// A gap's cause as a label of few values; the words stand in the condition Repairing and in the log.
+fn gap_class(cause: &str) -> &'static str {
+    const CLASSES: [(&str, &str); 7] = [
+        ("state is lost", "state"),
+        ("index", "index"),
+        ("XA ", "xa"),
+        ("1236", "position"),
+        ("server lacks", "restored"),
+        ("it was restored", "restored"),
+        ("another server", "restored"),
+    ];
+    CLASSES.iter().find(|(words, _)| cause.contains(words)).map_or("events", |(_, class)| class)
 }
 
 fn lag(view: &View) -> u64 {

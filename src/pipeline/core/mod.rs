@@ -157,6 +157,8 @@ pub struct Core {
     cause: String,
     full_due: bool,
     locating: bool,
+    /// When a place was settled last, ms.
+    settled_at: Option<u64>,
     loaded: Checkpoint,
     epoch: u64,
     saving: Saving,
@@ -210,6 +212,7 @@ impl Core {
             cause: String::new(),
             full_due: false,
             locating: false,
+            settled_at: None,
             epoch,
             saving: Saving::claim(),
             versions: Versions::above(loaded.version_ceiling),

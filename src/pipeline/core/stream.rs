@@ -5,6 +5,10 @@ use super::transactions::Prepared;
 use super::{Core, FULL, Phase, StreamState, Waiter};
 use crate::model::{BinlogPosition, Key};
 
+/// A place is not taken sooner than this after the last one, ms: a gap that comes back at once must not make
+/// a hot loop.
+pub(super) const GAP_PAUSE: u64 = 5_000;
+
 impl Core {
     pub(super) fn begin(&mut self, begin: Begin) {
         self.seen.gtid(begin.gtid.as_ref());
@@ -141,7 +145,8 @@ impl Core {
 
     pub(super) fn pump_locating(&mut self) {
         let ready = self.phase == Phase::Locating && !self.locating && !self.versions.exhausted();
-        if ready && self.streaming.allows(self.now.millis, 0) {
+        let rested = self.settled_at.is_none_or(|at| self.now.millis >= at + GAP_PAUSE);
+        if ready && rested && self.streaming.allows(self.now.millis, 0) {
             self.locating = true;
             self.out.push(Command::TakePlace);
         }
@@ -160,6 +165,7 @@ impl Core {
 
     fn settle(&mut self, place: Place) {
         self.streaming.succeeded();
+        self.settled_at = Some(self.now.millis);
         let first_version = if self.full_due {
             let Some(version) = self.versions.take() else { return };
             Some(version)

@@ -159,6 +159,7 @@ impl Core {
             .chain(letters)
             .chain(self.builds.sweeps().then_some(self.sweep_from))
             .chain(self.foreign.map(|_| self.check_at))
+            .chain(self.settled_at.map(|at| at + super::stream::GAP_PAUSE))
             .filter(|at| *at > self.now.millis)
             .min()
     }
