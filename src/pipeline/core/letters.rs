@@ -1,6 +1,6 @@
 //! Dead letters: durable before the watermark passes them, one for each id, bounded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::lane::Waiting;
 use super::protocol::DeadLetter;
@@ -45,15 +45,16 @@ impl DeadLetters {
 
     /// How many ids are dead letters, stored or about to be.
     pub(super) fn len(&self) -> usize {
-        let saving = self.saving.as_ref().map(|(adding, _)| adding);
-        let new = self.adding.keys().chain(saving.into_iter().flat_map(BTreeMap::keys));
-        let new: std::collections::BTreeSet<_> = new.filter(|key| !self.stored.contains_key(*key)).collect();
-        self.stored.len() + new.len()
+        let saving = self.saving.iter().flat_map(|(adding, _)| adding.keys());
+        let new: BTreeSet<&Key> = saving.chain(self.adding.keys()).collect();
+        self.stored.len() + new.into_iter().filter(|key| !self.stored.contains_key(*key)).count()
     }
 
-    /// The keys of all that are stored.
+    /// The keys of all that are stored or about to be.
     pub(super) fn keys(&self) -> Vec<Key> {
-        self.stored.keys().cloned().collect()
+        let saving = self.saving.iter().flat_map(|(adding, _)| adding.keys());
+        let all: BTreeSet<&Key> = self.stored.keys().chain(saving).chain(self.adding.keys()).collect();
+        all.into_iter().cloned().collect()
     }
 
     /// An action was refused for good; its waiters wait until the letter is stored.
