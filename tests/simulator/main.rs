@@ -50,13 +50,27 @@ fn converges() {
         return;
     }
     let from = number("SIM_FROM").unwrap_or(0);
-    let (mut steps, mut time) = (0, 0);
-    for seed in from..from + number("SIM_SEEDS").unwrap_or(SEEDS) {
-        match run::plain(seed, None) {
-            Ok(ran) => (steps, time) = (steps + ran.steps, time + ran.time),
-            Err(what) => panic!("{}", report(seed, None, &what)),
+    let to = from + number("SIM_SEEDS").unwrap_or(SEEDS);
+    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
+    let share = |first: u64| {
+        let (mut steps, mut time) = (0, 0);
+        for seed in (first..to).step_by(threads as usize) {
+            match run::plain(seed, None) {
+                Ok(ran) => (steps, time) = (steps + ran.steps, time + ran.time),
+                Err(what) => return Err((seed, what)),
+            }
         }
+        Ok((steps, time))
+    };
+    let shares: Vec<_> = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|n| scope.spawn(move || share(from + n))).collect();
+        running.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    if let Some((seed, what)) = shares.iter().filter_map(|share| share.as_ref().err()).min() {
+        panic!("{}", report(*seed, None, what));
     }
+    let steps: u64 = shares.iter().flatten().map(|(steps, _)| *steps).sum();
+    let time: u64 = shares.iter().flatten().map(|(_, time)| *time).sum();
     println!("{steps} steps in {} hours of virtual time", time / 3_600_000);
 }
 
