@@ -138,6 +138,7 @@ impl RowsEvent<'_> {
         let mut rows = self.rows();
         let mut scratch = Vec::new();
         while rows.more() {
+            let left = rows.rest.remaining();
             if self.kind != RowsKind::Insert {
                 visitor.image(false);
                 self.visit_image(&self.before, None, &mut rows.rest, &mut scratch, visitor)
@@ -150,6 +151,9 @@ impl RowsEvent<'_> {
                     .map_err(|e| e.at(&self.at))?;
             }
             visitor.row_end();
+            if left > 0 && left == rows.rest.remaining() {
+                return Err(Malformed("it has bytes beyond its rows").at(&self.at));
+            }
         }
         Ok(())
     }
