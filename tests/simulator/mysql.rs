@@ -269,7 +269,9 @@ impl MySql {
     pub(crate) fn back_up(&mut self) {
         if self.quiet() {
             let (tables, entries) = (self.tables.clone(), self.log.len());
-            self.backup = Some(Backup { tables, entries, executed: self.executed.clone() });
+            let mut executed = GtidSet::default();
+            self.log.iter().filter_map(|entry| entry.gtid.as_ref()).for_each(|gtid| executed.insert(gtid));
+            self.backup = Some(Backup { tables, entries, executed });
         }
     }
 

@@ -51,6 +51,7 @@ impl Core {
             seen: self.seen.newest(),
             bad: Vec::new(),
             missing: Vec::new(),
+            others: Vec::new(),
         });
         self.counts.reads += 1;
         self.out.push(Command::Read { lane: lane_number, keys, version, taken: now, seen });
@@ -84,18 +85,11 @@ impl Core {
             }
         }
         batch.missing = has_row.iter().enumerate().filter(|(_, has)| !**has).map(|(at, _)| at).collect();
-        batch.bad = rows.bad;
+        (batch.bad, batch.others) = (rows.bad, rows.others);
         let missing = batch.missing.clone();
-        let oldest = batch.waiting.iter().filter_map(|waiting| waiting.transaction).min();
-        let mut pages: Vec<u64> = batch.waiting.iter().flat_map(|waiting| waiting.pages.clone()).collect();
         self.seen.confirmed(batch.seen);
         let nothing = rows.found.is_empty() && missing.is_empty();
         let verdicts = if nothing { Some(vec![None; batch.keys.len()]) } else { None };
-        if !rows.others.is_empty() {
-            pages.sort_unstable();
-            pages.dedup();
-            self.mark_others(&rows.others, oldest, &pages);
-        }
         match verdicts {
             Some(verdicts) => self.write_done(lane_number, Written::Verdicts(verdicts)),
             None => self.out.push(Command::Write { lane: lane_number, missing }),
@@ -104,8 +98,12 @@ impl Core {
 
     /// The same key in another spelling: dirty in its own lane, and awaited by all that the batch is, also
     /// where a younger transaction waits for it already.
-    fn mark_others(&mut self, others: &[Key], oldest: Option<u64>, pages: &[u64]) {
-        for key in others {
+    fn mark_others(&mut self, batch: &Batch) {
+        let oldest = batch.waiting.iter().filter_map(|waiting| waiting.transaction).min();
+        let mut pages: Vec<u64> = batch.waiting.iter().flat_map(|waiting| waiting.pages.clone()).collect();
+        pages.sort_unstable();
+        pages.dedup();
+        for key in &batch.others {
             if let Some(transaction) = oldest {
                 self.transactions.wait_for(transaction);
                 let lane = self.lane_of(key);
@@ -114,7 +112,7 @@ impl Core {
                     self.transactions.release(relieved);
                 }
             }
-            for page in pages {
+            for page in &pages {
                 if self.mark(key, Waiter::Page(*page), false) {
                     self.builds.wait(*page);
                     self.lookups.wait(*page);
@@ -170,6 +168,10 @@ impl Core {
         let Some(mut batch) = self.lanes.get_mut(lane_number).and_then(|lane| lane.batch.take()) else {
             return;
         };
+        if !batch.others.is_empty() {
+            // not before: each try of a batch that fails would find them anew and put them in its own way
+            self.mark_others(&batch);
+        }
         let mut sum = Sum::default();
         let mut bad: std::collections::HashMap<usize, String> =
             std::mem::take(&mut batch.bad).into_iter().collect();

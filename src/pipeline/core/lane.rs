@@ -41,6 +41,8 @@ pub(super) struct Batch {
     /// Keys without a row, once read; those that cannot be documents, with the reason.
     pub(super) bad: Vec<(usize, String)>,
     pub(super) missing: Vec<usize>,
+    /// Other spellings of its keys, to be read once it is through.
+    pub(super) others: Vec<Key>,
 }
 
 #[derive(Debug, Default)]

@@ -61,7 +61,8 @@ pub struct Config {
     /// No action older than this is sent. Default 30,000.
     pub max_age: u64,
     /// What was sent lands at most so long after its version was taken: `max_age` and the way to the index.
-    /// No sweep begins earlier after its Full, as it would miss what a dead or fenced owner has under way.
+    /// No sweep begins earlier after its Full, as it would miss what a dead or fenced owner has under way;
+    /// only the first Full of a task that has neither state nor a synced index does not wait.
     /// Default 40,000.
     pub landing: u64,
     /// An answer later than this after the version was taken does not count: half of `index.gc_deletes`.
