@@ -1,5 +1,5 @@
-//! Harness for the tests against real servers: MySQL, Elasticsearch and OpenSearch, faulty proxies in front
-//! of them, the operator's process, a workload, and a checker that shares no code with the operator.
+//! Harness for the tests against real servers: MySQL, Elasticsearch, OpenSearch and Kubernetes, faulty proxies in
+//! front of them, the operator's process, a workload, and a checker that shares no code with the operator.
 //!
 //! Everything listens on 127.0.0.1, lives in a scratch folder and dies with the test process.
 //! Tests that only need *a* server take a shared one ([`shared`]) and their own database and index;
@@ -17,11 +17,14 @@
 
 pub mod audit;
 pub mod checker;
+pub mod cluster;
+pub mod cluster_task;
 pub mod compare;
 pub mod disk;
 pub mod driver;
 pub mod elastic;
 pub mod http_proxy;
+pub mod kube;
 pub mod message;
 pub mod metrics;
 pub mod mysql;
@@ -38,10 +41,13 @@ pub mod wait;
 
 pub use audit::Audit;
 pub use checker::{Checker, Kind};
+pub use cluster::{Cluster, Namespace};
+pub use cluster_task::ClusterTask;
 pub use disk::SmallDisk;
 pub use driver::Driver;
 pub use elastic::{ElasticServer, Engine};
 pub use http_proxy::{Fault, FaultProxy};
+pub use kube::Kube;
 pub use metrics::Metrics;
 pub use mysql::{MysqlOptions, MysqlServer};
 pub use operator::Operator;

@@ -1,5 +1,6 @@
-//! The operator's own process: `binlog-operator run`, and its one-shot commands.
+//! The operator's own process: `binlog-operator run` or `operator`, and its one-shot commands.
 
+use crate::cluster::Namespace;
 use crate::metrics::Metrics;
 use crate::process::Process;
 use crate::scratch::{Port, Scratch};
@@ -29,7 +30,7 @@ pub fn command(args: &[&str]) -> Output {
     command.stdin(Stdio::null()).output().expect("timeout (coreutils)")
 }
 
-/// A running `binlog-operator run`. Dropping it kills it; its state is kept by `state_dir`'s owner.
+/// A running `binlog-operator run` or `operator`. Dropping it kills it; its state is kept by `state_dir`'s owner.
 #[derive(Debug)]
 pub struct Operator {
     process: Option<Process>,
@@ -43,15 +44,27 @@ pub struct Operator {
 impl Operator {
     /// Starts it on a task file and a state folder, with more arguments if wanted.
     pub fn start(file: &Path, state_dir: &Path, extra: &[&str]) -> Self {
+        let (file, state_dir) = (file.display().to_string(), state_dir.display().to_string());
+        let args = [&["run", "-f", &file, "--state-dir", &state_dir], extra].concat();
+        Self::launch(&args, Vec::new())
+    }
+
+    /// Starts `operator` for a namespace of a cluster, with its service account's token and nothing else.
+    pub fn in_cluster(space: &Namespace<'_>, extra: &[&str]) -> Self {
+        let namespace = ["--namespace", &space.name, "--lease-namespace", &space.name];
+        let lease = ["--lease-name", Namespace::RELEASE];
+        let args = [&["operator"], namespace.as_slice(), &lease, extra].concat();
+        let kubeconfig = space.kubeconfig().display().to_string();
+        Self::launch(&args, vec![("KUBECONFIG".to_owned(), kubeconfig)])
+    }
+
+    fn launch(args: &[&str], mut env: Vec<(String, String)>) -> Self {
         let port = Port::claim();
         let listen = format!("127.0.0.1:{}", port.number());
-        let mut args = vec!["run".to_owned(), "-f".to_owned(), file.display().to_string()];
-        args.extend(["--state-dir".to_owned(), state_dir.display().to_string()]);
-        args.extend(["--listen".to_owned(), listen.clone()]);
-        args.extend(extra.iter().map(|&arg| arg.to_owned()));
+        let args = [args, &["--listen", &listen]].concat().iter().map(|&arg| arg.to_owned()).collect();
         let http = Search::new(&format!("http://{listen}"));
         let level = std::env::var("E2E_LOG").unwrap_or_else(|_| "info".to_owned());
-        let env = vec![("RUST_LOG".to_owned(), level), ("RUST_BACKTRACE".to_owned(), "1".to_owned())];
+        env.extend([("RUST_LOG".to_owned(), level), ("RUST_BACKTRACE".to_owned(), "1".to_owned())]);
         let scratch = Scratch::new("operator");
         let mut operator = Self { process: None, args, env, port, http, scratch };
         operator.boot();
