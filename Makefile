@@ -8,7 +8,7 @@ E2E_THREADS ?= 2
 E2E_ARGS ?=
 # Named, so that every verb selects the whole workspace and cargo builds dependencies once.
 UNIT_TESTS := $(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) simulator
-E2E_TESTS := $(patsubst e2e/tests/%.rs,%,$(wildcard e2e/tests/*.rs)) bad_input decoder engine shapes
+E2E_TESTS := $(patsubst e2e/tests/%.rs,%,$(wildcard e2e/tests/*.rs)) bad_input cluster decoder engine shapes
 
 .PHONY: help
 help: ## list the verbs
@@ -43,6 +43,7 @@ deny: ## licences, advisories and duplicates of the dependencies (cargo-deny, in
 servers: ## install the real servers that tests and demo need into the cache
 	scripts/mysql.sh install
 	scripts/elasticsearch.sh install es9
+	scripts/kubernetes.sh install
 
 .PHONY: e2e
 e2e: servers ## tests on real servers; E2E_ARGS="NAME" picks some
@@ -62,9 +63,18 @@ bench: servers ## measure speed against the raw limit (docs/benchmarks.md)
 	cargo build --release --bin binlog-operator --locked
 	cargo bench --package e2e --locked
 
+.PHONY: manifests
+manifests: ## write crds/, manifests/install.yaml and docs/reference.md anew, after a change of a resource or of the chart
+	UPDATE=1 cargo test --locked --test crds --test reference
+	UPDATE=1 cargo test --package e2e --locked --test cluster -- the_committed_manifest
+
 .PHONY: demo
-demo: ## bring up servers, sync three tables into an index, show it follow
+demo: ## bring up servers and a Kubernetes, install the chart, apply a task, show documents follow (KUBECONFIG: your cluster)
 	@scripts/demo.sh
+
+.PHONY: demo-local
+demo-local: ## the same without Kubernetes: one process, one file
+	@scripts/demo-local.sh
 
 .PHONY: down
 down: ## stop what the demo started

@@ -67,10 +67,12 @@ impl<'a> ClusterTask<'a> {
         self.space.cluster.kube().get(&self.space.path(&format!("reindexes/{name}"))).await
     }
 
-    /// The checkpoint's ConfigMap.
+    /// The stored checkpoint.
     pub async fn checkpoint(&self) -> Result<Value, String> {
         let path = self.space.path(&format!("configmaps/{}-checkpoint", self.name));
-        self.space.cluster.kube().get(&path).await
+        let found = self.space.cluster.kube().get(&path).await?;
+        let text = found["data"]["checkpoint"].as_str().ok_or_else(|| found.to_string())?;
+        serde_json::from_str(text).map_err(|error| error.to_string())
     }
 
     /// Waits until a condition of the task begins with these words (`False Paused`) for the spec as it is now.
@@ -103,7 +105,7 @@ impl<'a> ClusterTask<'a> {
                 return Err(status(&task));
             }
             let checkpoint = self.checkpoint().await?;
-            let position = checkpoint["data"]["position"].as_str().ok_or_else(|| checkpoint.to_string())?;
+            let position = checkpoint["position"]["gtids"].as_str().ok_or_else(|| checkpoint.to_string())?;
             if !end.reached(self.shop.opts(), position).await? {
                 return Err(format!("{end:?} not reached: {position}\n{}", status(&task)));
             }

@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 
 /// `GROUP/RESOURCE: VERBS` in a watched namespace, which is the release's own as well.
 const OPERATOR: &[&str] = &[
-    "/configmaps: create delete get patch update",
+    "/configmaps: create get update",
     "/secrets: get list watch",
-    "apps/deployments: create delete get list patch watch",
-    "binlog-operator.io/reindexes: create delete get list patch watch",
+    "apps/deployments: create delete get patch",
+    "binlog-operator.io/reindexes: create delete get list watch",
     "binlog-operator.io/reindexes/finalizers: update",
     "binlog-operator.io/reindexes/status: patch",
     "binlog-operator.io/synctasks: get list patch watch",
@@ -24,7 +24,7 @@ const OPERATOR: &[&str] = &[
 ];
 
 const WORKER: &[&str] = &[
-    "/configmaps: create get patch update",
+    "/configmaps: create get update",
     "/secrets: get list watch",
     "binlog-operator.io/reindexes/status: patch",
     "binlog-operator.io/reindexes: get list watch",
