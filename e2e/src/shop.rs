@@ -8,6 +8,8 @@ use std::fmt::Write;
 
 const ROWS_PER_INSERT: u64 = 2_000;
 
+const KINDS: &[Kind] = &[Kind::Number, Kind::Text, Kind::Number, Kind::DateTime, Kind::Text, Kind::Json];
+
 /// How many rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
@@ -121,6 +123,12 @@ impl Shop {
         self.select("o.id, ", "o.id IN (:ids)")
     }
 
+    /// The query with one more condition on `o`, and what compares an index with it.
+    pub fn narrowed(&self, condition: &str) -> (String, Checker) {
+        let sql = self.select("o.id, ", &format!("o.id IN (:ids) AND {condition}"));
+        (sql, Checker::new(self.select("CAST(o.id AS CHAR), o.id, ", condition), KINDS))
+    }
+
     fn select(&self, keys: &str, filter: &str) -> String {
         let db = &self.database;
         format!(
@@ -134,8 +142,7 @@ impl Shop {
 
     /// Compares an index with the query.
     pub fn checker(&self) -> Checker {
-        let kinds = [Kind::Number, Kind::Text, Kind::Number, Kind::DateTime, Kind::Text, Kind::Json];
-        Checker::new(self.select("CAST(o.id AS CHAR), o.id, ", "TRUE"), &kinds)
+        Checker::new(self.select("CAST(o.id AS CHAR), o.id, ", "TRUE"), KINDS)
     }
 
     /// Random writes to all three tables, `per_second` of them, until the driver is stopped.

@@ -14,4 +14,7 @@
 
 mod chart;
 mod crds;
+mod reindex;
 mod rights;
+mod sync;
+mod takeover;
