@@ -5,6 +5,8 @@
 pub mod api;
 pub mod binlog;
 pub mod cli;
+pub mod controller;
+pub mod lease;
 pub mod mapping;
 pub mod metrics;
 pub mod model;

@@ -12,6 +12,7 @@ mod finding;
 mod key_text;
 mod limits;
 mod period;
+mod placement;
 mod query;
 mod reindex;
 mod rules;
@@ -25,10 +26,14 @@ pub use finding::Finding;
 pub use key_text::KeyText;
 pub use limits::Limits;
 pub use period::{NoPeriod, Period};
+pub use placement::{Free, Isolation, Placement};
 pub use query::{Mapping, Query, TableAction, TableRule, Volatile};
 pub use reindex::{KeyRange, Reindex, ReindexSpec, ReindexStatus, Selected, Selection, TaskRef};
 pub use schema::{API_VERSION, Kind, Resource, check, crds};
 pub use secret::{CaSecretRef, ClientCertificate, Credentials, Hidden, SecretRef, Secrets, SinkCredentials};
 pub use sink::{CreateIndex, Elasticsearch, ElasticsearchAuth, ElasticsearchTls, Refresh, Sink};
 pub use source::{Source, SourceCredentials, SourceTls, TlsMode};
-pub use sync_task::{InitialSync, OnGap, State, SyncTask, SyncTaskSpec, SyncTaskStatus};
+pub use sync_task::{
+    DeletionPolicy, InitialSync, MappingStatus, OnChange, OnGap, State, SyncTask, SyncTaskSpec,
+    SyncTaskStatus,
+};

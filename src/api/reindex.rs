@@ -19,14 +19,19 @@ use super::KeyText;
     shortname = "rx",
     category = "binlog",
     doc = "Builds documents of a SyncTask once more: all of them, or a selection.",
-    printcolumn(name = "Task", type_ = "string", json_path = ".spec.taskRef.name"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Progress", type_ = "string", json_path = ".status.progress"),
     printcolumn(name = "Rate", type_ = "string", json_path = ".status.rate"),
     printcolumn(name = "ETA", type_ = "string", json_path = ".status.eta"),
+    printcolumn(name = "Task", type_ = "string", json_path = ".spec.taskRef.name", priority = 1),
+    printcolumn(name = "Cursor", type_ = "string", json_path = ".status.cursor", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.taskRef == oldSelf.taskRef").message("taskRef cannot change; make another Reindex"),
+    validation = Rule::new("self.selection == oldSelf.selection").message("selection cannot change; make another Reindex")
+)]
 pub struct ReindexSpec {
     /// The task, in the same namespace.
     pub task_ref: TaskRef,
@@ -37,6 +42,11 @@ pub struct ReindexSpec {
     #[serde(default = "default_page_size")]
     #[schemars(range(min = 1, max = 10_000))]
     pub page_size: i32,
+    /// Once it is finished it is deleted after so many seconds; without it, when reindexHistoryLimit of the
+    /// task says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 31_536_000))]
+    pub ttl_seconds_after_finished: Option<i32>,
 }
 
 fn default_page_size() -> i32 {
@@ -136,7 +146,7 @@ pub struct ReindexStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_string()]))]
     pub conditions: Vec<Condition>,
-    /// Pending, Walking, Sweeping or Complete.
+    /// Pending, Walking, Sweeping, Complete or Failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
     /// Keys walked so far.

@@ -79,7 +79,7 @@ fn spec_schema(kind: Kind) -> Value {
 }
 
 /// Fields that later versions have. They are refused like any unknown one, with a better reason.
-const LATER: [&str; 25] = [
+const LATER: [&str; 21] = [
     "spec.query.table",
     "spec.query.children",
     "spec.query.batch",
@@ -91,19 +91,15 @@ const LATER: [&str; 25] = [
     "spec.transforms",
     "spec.onMissing",
     "spec.onDelete",
-    "spec.onChange",
     "spec.write",
     "spec.routing",
     "spec.idTemplate",
-    "spec.isolation",
-    "spec.deletionPolicy",
     "spec.startFrom",
     "spec.source.reader",
     "spec.source.session",
     "spec.sink.elasticsearch.create",
     "spec.limits.linger",
     "spec.limits.poolSize",
-    "spec.ttlSecondsAfterFinished",
     "spec.dryRun",
 ];
 
@@ -150,6 +146,14 @@ fn wrong_type(kind: &str, value: &Value, path: &str) -> Finding {
 }
 
 fn object(schema: &Value, fields: &Map<String, Value>, path: &str, findings: &mut Vec<Finding>) {
+    if schema.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true)) {
+        return;
+    }
+    if let Some(values) = schema.get("additionalProperties") {
+        return fields
+            .iter()
+            .for_each(|(name, value)| walk(values, value, &format!("{path}.{name}"), findings));
+    }
     let known = schema.get("properties").and_then(Value::as_object);
     for (name, value) in fields {
         let path = format!("{path}.{name}");

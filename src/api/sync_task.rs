@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Limits, Mapping, Period, Query, Sink, Source};
+use super::{Isolation, Limits, Mapping, Period, Placement, Query, Sink, Source};
 
 /// Keeps the documents of one index equal to a query.
 #[derive(CustomResource, Serialize, Deserialize, Clone, Debug, PartialEq, KubeSchema)]
@@ -16,6 +16,7 @@ use super::{Limits, Mapping, Period, Query, Sink, Source};
     namespaced,
     status = "SyncTaskStatus",
     derive = "PartialEq",
+    validation = Rule::new("self.metadata.name.size() <= 200").message("must be at most 200 characters, as names of other objects are made of it").field_path(".metadata.name"),
     shortname = "st",
     category = "binlog",
     doc = "Keeps the documents of an Elasticsearch or OpenSearch index equal to a SQL query over MySQL.",
@@ -33,6 +34,12 @@ use super::{Limits, Mapping, Period, Query, Sink, Source};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.onChange != 'Keep' || (has(self.query.key) ? self.query.key : '') == (has(oldSelf.query.key) ? oldSelf.query.key : '')")
+        .message("query.key cannot change with onChange: Keep, as every document would have another id; use onChange: Full"),
+    validation = Rule::new("self.isolation == 'Dedicated' || !has(self.worker)")
+        .message("worker needs isolation: Dedicated")
+)]
 pub struct SyncTaskSpec {
     /// Running; Paused: connections closed, checkpoint kept; Stopped: as Paused, for changes of the position.
     #[serde(default)]
@@ -52,6 +59,22 @@ pub struct SyncTaskSpec {
     /// What to do when changes may have gone by unseen (binlog purged, TRUNCATE, index replaced and the like).
     #[serde(default)]
     pub on_gap: OnGap,
+    /// What to do when the query or its mapping is edited.
+    #[serde(default)]
+    pub on_change: OnChange,
+    /// What becomes of the index when the task is deleted.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+    /// Where the task runs.
+    #[serde(default)]
+    pub isolation: Isolation,
+    /// The pod of a task with isolation: Dedicated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<Placement>,
+    /// So many finished Reindexes of the task are kept; older ones are deleted.
+    #[serde(default = "default_history")]
+    #[schemars(range(min = 0, max = 1_000))]
+    pub reindex_history_limit: i32,
     /// A task that has work and makes no progress for so long is not ready.
     #[serde(default = "default_stall_timeout")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("must be between 1s and 24h"))]
@@ -59,6 +82,10 @@ pub struct SyncTaskSpec {
     /// How much at once, and how long.
     #[serde(default)]
     pub limits: Limits,
+}
+
+fn default_history() -> i32 {
+    10
 }
 
 fn default_stall_timeout() -> Period {
@@ -97,6 +124,26 @@ pub enum OnGap {
     Halt,
 }
 
+/// What to do when the query or its mapping is edited.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, JsonSchema)]
+pub enum OnChange {
+    /// Builds everything anew.
+    #[default]
+    Full,
+    /// Goes on from where it is: documents change as their rows do. A Reindex brings the others up to date.
+    Keep,
+}
+
+/// What becomes of the index when the task is deleted.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, JsonSchema)]
+pub enum DeletionPolicy {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// It is deleted, unless other tasks write to it.
+    DeleteIndex,
+}
+
 /// What a task reports.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -126,7 +173,23 @@ pub struct SyncTaskStatus {
     /// Every change before this position is in the index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<String>,
+    /// What the changes of each table mean.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mapping: Vec<MappingStatus>,
     /// Who works on the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
+}
+
+/// What the changes of one table mean, in one of the ways in which they matter.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MappingStatus {
+    /// The table.
+    pub table: String,
+    /// How its rows lead to documents.
+    pub rule: String,
+    /// The columns whose change matters.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub columns: String,
 }

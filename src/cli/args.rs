@@ -46,6 +46,10 @@ pub(super) enum Command {
     Explain(FileArgs),
     /// Checks the file and the servers it names, and prints every finding with its remedy.
     Check(FileArgs),
+    /// Runs the SyncTasks of a Kubernetes cluster.
+    Operator(OperatorArgs),
+    /// Runs one SyncTask of a Kubernetes cluster with spec.isolation: Dedicated; the operator starts it in a pod.
+    Worker(WorkerArgs),
     /// Prints the CustomResourceDefinitions as YAML.
     Crds,
 }
@@ -79,6 +83,52 @@ pub(super) struct RunArgs {
     /// Appends a line per written document (id, version, snapshot, verdict) to this file, for tests.
     #[arg(long, hide = true)]
     pub(super) write_log: Option<PathBuf>,
+}
+
+/// `operator`.
+#[derive(Debug, Args)]
+pub(super) struct OperatorArgs {
+    /// Watches this namespace; may be given several times. Without it all namespaces.
+    #[arg(long, env = "WATCH_NAMESPACES", value_delimiter = ',')]
+    pub(super) namespace: Vec<String>,
+    /// Namespace of the Lease by which one of several operators leads.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "default")]
+    pub(super) lease_namespace: String,
+    /// Name of that Lease.
+    #[arg(long, default_value = "binlog-operator")]
+    pub(super) lease_name: String,
+    /// Seconds after which another operator takes over from one that does not renew.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(5..=300))]
+    pub(super) lease_seconds: u64,
+    /// Serves /healthz, /readyz and /metrics here.
+    #[arg(long, value_parser = listen_address, default_value = ":8222")]
+    pub(super) listen: SocketAddr,
+    /// Image of pods for tasks with isolation: Dedicated that name none.
+    #[arg(long, env = "WORKER_IMAGE")]
+    pub(super) worker_image: Option<String>,
+    /// ServiceAccount of those pods, in the task's namespace.
+    #[arg(long, env = "WORKER_SERVICE_ACCOUNT", default_value = "binlog-operator-worker")]
+    pub(super) worker_service_account: String,
+    /// Who we are in the Lease, in status and in events; without it the host's name with a random end.
+    #[arg(long, env = "POD_NAME")]
+    pub(super) identity: Option<String>,
+}
+
+/// `worker`.
+#[derive(Debug, Args)]
+pub(super) struct WorkerArgs {
+    /// The task's namespace.
+    #[arg(long)]
+    pub(super) namespace: String,
+    /// The task.
+    #[arg(long)]
+    pub(super) task: String,
+    /// Serves /healthz, /readyz and /metrics here.
+    #[arg(long, value_parser = listen_address, default_value = ":8222")]
+    pub(super) listen: SocketAddr,
+    /// Who we are in status and in events; without it the host's name with a random end.
+    #[arg(long, env = "POD_NAME")]
+    pub(super) identity: Option<String>,
 }
 
 fn listen_address(text: &str) -> Result<SocketAddr, String> {

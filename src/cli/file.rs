@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::yaml::{self, Document};
 use crate::api::{self, API_VERSION, Credentials, Finding, Hidden, Reindex, Secrets, SyncTask};
+use crate::pipeline::{BuildRequest, TaskOptions};
 
 /// What the file says, checked.
 #[derive(Debug)]
@@ -25,6 +26,16 @@ impl TaskFile {
     /// The task's name.
     pub fn name(&self) -> &str {
         self.task.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// The task and its builds as the pipeline needs them.
+    pub fn options(&self) -> TaskOptions {
+        let namespace = self.task.metadata.namespace.as_deref().unwrap_or("default");
+        let name = format!("{namespace}/{}", self.name());
+        TaskOptions {
+            builds: self.reindexes.iter().map(BuildRequest::from).collect(),
+            ..TaskOptions::of(&name, &name, &self.task.spec, &self.credentials)
+        }
     }
 }
 

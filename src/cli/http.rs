@@ -11,18 +11,31 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::controller::Stage;
 use crate::metrics::Metrics;
 use crate::model::{ConditionType, TaskStatus};
 
 /// What the pages show.
 #[derive(Clone, Debug)]
 pub struct Pages {
-    /// The task's name.
-    pub task: Arc<str>,
-    /// How the task is doing.
-    pub status: watch::Receiver<TaskStatus>,
+    /// What `/readyz` is about.
+    pub of: Subject,
     /// The metrics.
     pub metrics: Arc<Metrics>,
+}
+
+/// What `/readyz` is about.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// One task.
+    Task {
+        /// The task's name.
+        name: Arc<str>,
+        /// How the task is doing.
+        status: watch::Receiver<TaskStatus>,
+    },
+    /// The operator, of which tasks report in their own status.
+    Operator(watch::Receiver<Stage>),
 }
 
 /// Serves the pages until `stop` becomes true (or its sender goes).
@@ -46,9 +59,18 @@ fn router(pages: Pages) -> Router {
 }
 
 async fn readyz(State(pages): State<Pages>) -> impl IntoResponse {
-    let status = pages.status.borrow();
-    let code = if status.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, ready_text(&pages.task, &status))
+    let (ready, text) = match &pages.of {
+        Subject::Task { name, status } => {
+            let status = status.borrow();
+            (status.is_ready(), ready_text(name, &status))
+        }
+        Subject::Operator(stage) => {
+            let stage = *stage.borrow();
+            (matches!(stage, Stage::StandingBy | Stage::Working), format!("{stage:?}\n"))
+        }
+    };
+    let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, text)
 }
 
 async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
@@ -120,7 +142,8 @@ mod tests {
         let metrics = Arc::new(Metrics::new().unwrap());
         metrics.task("orders").unwrap().rows.add(3);
         let (stop, stopped) = watch::channel(false);
-        let pages = Pages { task: "orders".into(), status: receiver, metrics };
+        let of = Subject::Task { name: "orders".into(), status: receiver };
+        let pages = Pages { of, metrics };
         let server = tokio::spawn(serve(listener, pages, stopped));
         assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200"));
         let answer = get(address, "/readyz").await;

@@ -2,7 +2,7 @@
 
 use super::args::FileArgs;
 use super::exit::Exit;
-use super::{file, run, task};
+use super::{file, run};
 use crate::pipeline::{self, Report};
 
 /// Prints the compiled plan, with the live schema.
@@ -11,7 +11,7 @@ pub(super) async fn explain(args: &FileArgs) -> Exit {
         Ok(file) => file,
         Err(error) => return run::findings(&error),
     };
-    let report = pipeline::plan(&task::options(&file, None, true)).await;
+    let report = pipeline::plan(&file.options()).await;
     if let Some(plan) = &report.plan {
         println!("{}", plan.explain());
     }
@@ -24,7 +24,7 @@ pub(super) async fn check(args: &FileArgs) -> Exit {
         Ok(file) => file,
         Err(error) => return run::findings(&error),
     };
-    let report = pipeline::check(&task::options(&file, None, true)).await;
+    let report = pipeline::check(&file.options()).await;
     let exit = print(&report, "the task cannot run");
     if exit == Exit::Done {
         println!("{}: ready to run", file.name());

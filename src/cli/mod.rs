@@ -10,10 +10,10 @@ mod file;
 mod http;
 mod inspect;
 mod logs;
+mod operator;
 mod progress;
 mod run;
 mod signals;
-mod task;
 mod yaml;
 
 use std::process::ExitCode;
@@ -23,7 +23,7 @@ use clap::Parser as _;
 pub use crds::files as crd_files;
 pub use exit::Exit;
 pub use file::{FileFinding, LoadError, TaskFile, load, read};
-pub use http::{Pages, serve};
+pub use http::{Pages, Subject, serve};
 
 use args::{Cli, Command};
 
@@ -42,6 +42,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => runtime.block_on(run::run(args, bars)),
         Command::Explain(args) => runtime.block_on(inspect::explain(&args)),
         Command::Check(args) => runtime.block_on(inspect::check(&args)),
+        Command::Operator(args) => runtime.block_on(Box::pin(operator::operator(args))),
+        Command::Worker(args) => runtime.block_on(Box::pin(operator::worker(args))),
         Command::Crds => print_crds(),
     };
     exit.into()

@@ -11,12 +11,12 @@ use tracing::warn;
 use super::args::RunArgs;
 use super::exit::Exit;
 use super::file::{self, TaskFile};
-use super::http::{self, Pages};
-use super::{progress, signals, task};
+use super::http::{self, Pages, Subject};
+use super::{progress, signals};
 use crate::api::State;
 use crate::metrics::{Metrics, TaskMetrics};
 use crate::model::{BuildPhase, ConditionType, TaskStatus};
-use crate::pipeline::{self, Control, FileStore, WorkerError};
+use crate::pipeline::{self, Control, FileStore, TaskOptions, WorkerError};
 
 /// How long a stop may take.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -42,7 +42,8 @@ pub(super) async fn run(args: RunArgs, bars: Option<MultiProgress>) -> Exit {
             Ok(listener) => listener,
             Err(error) => return findings(&format!("--listen {address}: {error}; choose a free address")),
         };
-        let pages = Pages { task: file.name().into(), status: watched.clone(), metrics };
+        let of = Subject::Task { name: file.name().into(), status: watched.clone() };
+        let pages = Pages { of, metrics };
         tokio::spawn(http::serve(listener, pages, until_done));
     }
     let shown = tokio::spawn(progress::show(watched, bars));
@@ -70,7 +71,8 @@ async fn work(
     if file.task.spec.state != State::Running {
         return rest(&file, &status, &mut stop).await;
     }
-    let options = task::options(&file, args.write_log.clone(), args.until_caught_up);
+    let (write_log, impatient) = (args.write_log.clone(), args.until_caught_up);
+    let options = TaskOptions { write_log, impatient, ..file.options() };
     let (control, told) = mpsc::channel(1);
     let (mut watched, last) = (status.subscribe(), status.subscribe());
     let settled = async {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::plan::{Action, Events, Plan, Rule};
-use crate::model::TableName;
+use crate::model::{TableMapping, TableName};
 
 impl Plan {
     /// The plan for people: for each table its rule, the columns that matter, and the lookup's SQL.
@@ -32,6 +32,18 @@ impl Plan {
             line(&mut out, 0, &format!("warning: {warning}"));
         }
         out
+    }
+
+    /// For each table its rules and the columns that matter.
+    pub fn rules_in_words(&self) -> Vec<TableMapping> {
+        let of = |table: &TableName, rule: &str, matters: &str| TableMapping {
+            table: table.to_string(),
+            rule: rule.to_owned(),
+            matters: matters.to_owned(),
+        };
+        let rules = self.tables.values().flat_map(|plan| plan.rules.iter().map(|rule| (&plan.table, rule)));
+        let rules = rules.map(|(table, rule)| of(table, &self.rule(table, rule), &matters(rule)));
+        rules.chain(self.ignored.iter().map(|table| of(table, "ignored by mapping.tables", ""))).collect()
     }
 
     fn rule(&self, table: &TableName, rule: &Rule) -> String {

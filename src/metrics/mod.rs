@@ -3,8 +3,10 @@
 //! In: what workers count. Out: the text that Prometheus reads. Only [`Metrics::new`] and [`Metrics::task`] can
 //! fail, and only by a mistake in this file.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
+use prometheus::core::{Collector as _, MetricVec, MetricVecBuilder};
 use prometheus::{
     Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
@@ -100,6 +102,12 @@ macro_rules! task_metrics {
                 Ok(Self { registry, labelled, $($field,)* })
             }
 
+            /// Takes everything away that was counted for a task.
+            pub fn forget(&self, task: &str) {
+                $(forget(&self.$field, task);)*
+                self.labelled.forget(task);
+            }
+
             /// The metrics of a task; they read 0 from now on.
             pub fn task(&self, task: &str) -> Result<TaskMetrics, MetricsError> {
                 Ok(TaskMetrics {
@@ -135,6 +143,19 @@ task_metrics! {
     IntCounterVec Counter checkpoint_saves = "checkpoint_saves_total": "Checkpoints saved.";
     HistogramVec Timer read_seconds = "read_seconds": "Time of a query that reads documents, with the wait for its snapshot.";
     HistogramVec Timer bulk_seconds = "bulk_seconds": "Time of a bulk request.";
+}
+
+/// Removes the metrics of a task, whatever their other labels.
+fn forget<T: MetricVecBuilder>(of: &MetricVec<T>, task: &str) {
+    for family in of.collect() {
+        for metric in family.get_metric() {
+            let labels: HashMap<_, _> = metric.get_label().iter().map(|l| (l.name(), l.value())).collect();
+            if labels.get("task") == Some(&task) {
+                // it fails only where somebody else has just removed it
+                let _ = of.remove(&labels);
+            }
+        }
+    }
 }
 
 /// Metrics with a label beside `task`.
@@ -180,6 +201,14 @@ impl Labelled {
         registry.register(Box::new(new.build_keys_estimate.clone()))?;
         registry.register(Box::new(new.condition.clone()))?;
         Ok(new)
+    }
+
+    fn forget(&self, task: &str) {
+        forget(&self.retries, task);
+        forget(&self.gaps, task);
+        forget(&self.build_keys_done, task);
+        forget(&self.build_keys_estimate, task);
+        forget(&self.condition, task);
     }
 }
 
@@ -275,5 +304,9 @@ mod tests {
         metrics.task("a").unwrap().rows.add(2);
         metrics.task("b").unwrap().rows.add(3);
         assert_eq!(metrics.task("a").unwrap().rows.get(), 2);
+        metrics.task("a").unwrap().condition("Ready", true);
+        metrics.forget("a");
+        let text = metrics.render().unwrap();
+        assert!(!text.contains("task=\"a\"") && text.contains("task=\"b\""), "{text}");
     }
 }

@@ -22,7 +22,7 @@ pub use checkpoint::{
 pub use gtid::{Gtid, GtidSet, Tag, Uuid};
 pub use key::{Key, KeyPart};
 pub use position::{BinlogPosition, StreamPosition};
-pub use status::{BuildProgress, Condition, ConditionStatus, ConditionType, TaskStatus};
+pub use status::{BuildProgress, Condition, ConditionStatus, ConditionType, TableMapping, TaskStatus};
 pub use table::{Column, ColumnKind, TableName};
 pub use value::Value;
 

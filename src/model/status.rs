@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use super::{BuildPhase, StreamPosition};
 
@@ -98,6 +99,17 @@ pub struct Condition {
     pub message: String,
 }
 
+/// What the changes of one table mean, in one of the ways in which they matter.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TableMapping {
+    /// The table.
+    pub table: String,
+    /// How its rows lead to documents.
+    pub rule: String,
+    /// The columns whose change matters.
+    pub matters: String,
+}
+
 /// A build's progress.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BuildProgress {
@@ -111,6 +123,8 @@ pub struct BuildProgress {
     pub keys_estimate: u64,
     /// Keys per second lately.
     pub rate: f64,
+    /// The last key whose page is done.
+    pub cursor: Option<String>,
     /// What stopped it for good; empty while it works.
     pub failed: String,
 }
@@ -134,6 +148,8 @@ pub struct TaskStatus {
     pub position: Option<StreamPosition>,
     /// Builds under way or complete, by name.
     pub builds: BTreeMap<String, BuildProgress>,
+    /// What the changes of each table mean.
+    pub mapping: Arc<Vec<TableMapping>>,
 }
 
 impl TaskStatus {

@@ -6,7 +6,9 @@
 pub mod core;
 mod feed;
 mod file_store;
+mod from_spec;
 mod lane_task;
+mod orders;
 mod place;
 mod prepare;
 mod request;
@@ -19,8 +21,9 @@ mod worker;
 mod write_log;
 
 pub use file_store::FileStore;
+pub use orders::Control;
 pub use prepare::{Obstacle, Prepared, Report, check, plan};
 pub use request::{BuildRequest, Requested};
 pub use shared::TaskOptions;
 pub use store::{Expect, StoreError, Stored, Stores, may_replace};
-pub use worker::{Control, WorkerError, run};
+pub use worker::{WorkerError, run};

@@ -6,9 +6,10 @@ use super::core::{Command, Failure, Input, Outcome, Page, Place};
 use super::prepare::columns_of;
 use super::shared::{Shared, sink_failure, source_failure, visibility};
 use super::sweep_keys::key_of;
-use crate::mapping::{WalkSelection, parse};
+use crate::mapping::parse;
 use crate::model::{Class, Key, KeyPart};
 use crate::sink::SweepCursor;
+use crate::source::Visibility;
 
 /// Documents looked at in one page of a sweep.
 const SWEEP_PAGE: usize = 5_000;
@@ -44,6 +45,22 @@ pub(super) async fn take_place(shared: &Shared) -> Outcome<Box<Place>> {
     }))
 }
 
+/// Asks the server about how many rows the main table has, so that builds can tell their share.
+pub(super) async fn estimate(shared: Arc<Shared>) {
+    let main = shared.plan().main().clone();
+    let sql = "SELECT COALESCE(TABLE_ROWS, 0) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?";
+    let params = [KeyPart::Text(main.schema.into()), KeyPart::Text(main.table.into())];
+    // a figure for people: without it they see keys and no share
+    let Ok(mut reader) = shared.borrow_reader().await else { return };
+    let Ok(keys) = reader.keys(sql, &params, &Visibility::Nothing).await else { return };
+    shared.give_back(reader);
+    let rows = match keys.first().and_then(|key| key.parts().first()) {
+        Some(KeyPart::Int(rows)) => u64::try_from(*rows).unwrap_or(0),
+        _ => 0,
+    };
+    shared.main_rows.store(rows, std::sync::atomic::Ordering::Relaxed);
+}
+
 fn mapping_failure(error: &crate::mapping::MappingError) -> Failure {
     Failure { class: Class::Config, message: format!("spec.query: {error}") }
 }
@@ -77,11 +94,12 @@ async fn walk(
     limit: usize,
     seen: &super::core::Seen,
 ) -> Outcome<Page> {
-    let requested = shared.builds.iter().find(|runnable| runnable.spec.name == build);
-    let selection = requested.map_or(&WalkSelection::All, |runnable| &runnable.walk);
+    let Some(selection) = shared.walk(build) else {
+        return Err(Failure { class: Class::Config, message: "it was cancelled".to_owned() });
+    };
     let plan = shared.plan();
-    let sql = plan.walk_sql(selection, after.is_some(), limit).map_err(|error| mapping_failure(&error))?;
-    page(shared, &sql, &plan.walk_params(selection, after), limit, seen).await
+    let sql = plan.walk_sql(&selection, after.is_some(), limit).map_err(|error| mapping_failure(&error))?;
+    page(shared, &sql, &plan.walk_params(&selection, after), limit, seen).await
 }
 
 async fn page(

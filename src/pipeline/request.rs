@@ -2,7 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
-use super::core::{BuildSpec, Selection};
+use super::core::{BuildSpec, FULL, Input, Selection};
+use super::shared::Shared;
 use super::sweep_keys::{fits, key_of};
 use crate::mapping::{Plan, WalkSelection};
 use crate::model::Key;
@@ -12,6 +13,8 @@ use crate::model::Key;
 pub struct BuildRequest {
     /// Its name, unique in the task.
     pub name: String,
+    /// Tells builds of the same name and selection apart; may be empty.
+    pub uid: String,
     /// Which documents.
     pub selection: Requested,
     /// Keys per page.
@@ -45,15 +48,30 @@ pub(super) struct Runnable {
     pub(super) walk: WalkSelection,
 }
 
+impl Runnable {
+    /// Leaves the walk, where there is one, where it is found; gives what the core is told.
+    pub(super) fn asked(self, shared: &Shared) -> Input {
+        if matches!(self.spec.selection, Selection::Full | Selection::Part) {
+            shared.set_walk(&self.spec.name, Some(self.walk));
+        }
+        Input::Build(self.spec)
+    }
+}
+
 impl BuildRequest {
     /// Reads the keys and the condition.
     ///
     /// # Errors
     /// Words that name the build, the field, what was found and what to do.
     pub(super) fn compile(&self, plan: &Plan) -> Result<Runnable, String> {
+        if self.name == FULL {
+            return Err(format!(
+                "Reindex {FULL}: metadata.name: {FULL:?} is the name of the task's own builds; choose another name"
+            ));
+        }
         let (selection, walk) = self.walk(plan)?;
         let mut hasher = Sha256::new();
-        hasher.update(format!("{:?} {}", self.selection, plan.query_hash()));
+        hasher.update(format!("{:?} {}{}", self.selection, plan.query_hash(), self.uid));
         let selection_hash = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         // a bad condition is found now, not half-way
         plan.walk_sql(&walk, true, 1)

@@ -1,17 +1,19 @@
 //! What all tasks of a worker share.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
 
-use super::core::{Failure, Input, Now, Seen};
-use super::request::{BuildRequest, Runnable};
+use super::core::{FULL, Failure, Input, Now, Seen};
+use super::request::BuildRequest;
 use super::write_log::WriteLog;
-use crate::mapping::{Plan, QueryText};
+use crate::mapping::{Plan, QueryText, WalkSelection};
 use crate::metrics::TaskMetrics;
-use crate::model::BinlogPosition;
+use crate::model::{BinlogPosition, TableMapping};
 use crate::sink::{Sink, SinkError, SinkOptions};
 use crate::source::{LockTarget, Reader, Source, SourceError, SourceOptions, Visibility};
 
@@ -32,18 +34,31 @@ pub struct TaskOptions {
     pub sink: SinkOptions,
     /// Build everything where there is no state.
     pub initial_full: bool,
+    /// The task is known to have been in sync once: where it has no state, that is lost.
+    pub was_synced: bool,
     /// Bounds and habits; `late_answer`, `ordered_commits`, `seed` are set from what the servers say.
     pub core: super::core::Config,
     /// Bytes of one bulk request at most. Default 5 MiB.
     pub batch_bytes: usize,
     /// Not ready after so long without progress. Default 5 min.
     pub stall_timeout: Duration,
-    /// Builds to run, in order.
+    /// Builds to run, in order; what is wrong with one of them keeps the task from starting.
     pub builds: Vec<BuildRequest>,
+    /// Names of builds that [`super::Control::Build`] will ask for: what the checkpoint knows of them is kept,
+    /// of others not.
+    pub later_builds: Vec<String>,
     /// Where every action is written down, for audits.
     pub write_log: Option<PathBuf>,
     /// End with an error instead of waiting where something needs a person.
     pub impatient: bool,
+}
+
+impl TaskOptions {
+    /// False for builds in a checkpoint that nobody asks for any more.
+    pub(super) fn asks_for(&self, build: &str) -> bool {
+        let mut asked = self.builds.iter().map(|build| &build.name).chain(&self.later_builds);
+        build == FULL || asked.any(|name| name == build)
+    }
 }
 
 /// A monotonic clock and the wall clock. `Instant` goes on while the process is stopped.
@@ -74,7 +89,8 @@ pub(super) struct Shared {
     pub(super) options: TaskOptions,
     pub(super) source: Source,
     pub(super) sink: Sink,
-    pub(super) builds: Vec<Runnable>,
+    /// What builds of users walk, by name.
+    walks: Mutex<HashMap<String, WalkSelection>>,
     plan: RwLock<Arc<Plan>>,
     pub(super) clock: Clock,
     pub(super) done: mpsc::UnboundedSender<Input>,
@@ -85,6 +101,9 @@ pub(super) struct Shared {
     idle_readers: Mutex<Vec<Reader>>,
     index_uuid: Mutex<String>,
     settled: Mutex<Option<BinlogPosition>>,
+    /// About so many rows has the main table; 0 where unknown.
+    pub(super) main_rows: AtomicU64,
+    mapping: Mutex<Arc<Vec<TableMapping>>>,
 }
 
 impl Shared {
@@ -94,20 +113,20 @@ impl Shared {
         source: Source,
         sink: Sink,
         plan: Plan,
-        builds: Vec<Runnable>,
         clock: Clock,
         done: mpsc::UnboundedSender<Input>,
         metrics: TaskMetrics,
         max_age: u64,
     ) -> Result<Self, std::io::Error> {
         let write_log = options.write_log.as_deref().map(WriteLog::open).transpose()?;
+        let mapping = Mutex::new(Arc::new(plan.rules_in_words()));
         let plan = RwLock::new(Arc::new(plan));
         let (idle_readers, index_uuid, settled) = (Mutex::default(), Mutex::default(), Mutex::default());
         Ok(Self {
             options,
             source,
             sink,
-            builds,
+            walks: Mutex::default(),
             plan,
             clock,
             done,
@@ -117,6 +136,8 @@ impl Shared {
             idle_readers,
             index_uuid,
             settled,
+            main_rows: AtomicU64::new(0),
+            mapping,
         })
     }
 
@@ -124,8 +145,30 @@ impl Shared {
         Arc::clone(&self.plan.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// What each table's changes mean, for people.
+    pub(super) fn mapping(&self) -> Arc<Vec<TableMapping>> {
+        Arc::clone(&self.mapping.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     pub(super) fn set_plan(&self, plan: Plan) {
+        *self.mapping.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(plan.rules_in_words());
         *self.plan.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plan);
+    }
+
+    /// What a build walks; `None` where nobody asks for it any more.
+    pub(super) fn walk(&self, build: &str) -> Option<WalkSelection> {
+        if build == FULL {
+            return Some(WalkSelection::All);
+        }
+        self.walks.lock().unwrap_or_else(PoisonError::into_inner).get(build).cloned()
+    }
+
+    pub(super) fn set_walk(&self, build: &str, walk: Option<WalkSelection>) {
+        let mut walks = self.walks.lock().unwrap_or_else(PoisonError::into_inner);
+        match walk {
+            Some(walk) => walks.insert(build.to_owned(), walk),
+            None => walks.remove(build),
+        };
     }
 
     /// The identity of the index that was prepared last.

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::core::{Counts, View};
 use super::feed::RowCounts;
+use super::shared::Shared;
+use crate::mapping::WalkSelection;
 use crate::metrics::TaskMetrics;
-use crate::model::{BuildProgress, ConditionType, TaskStatus};
+use crate::model::{Build, BuildPhase, BuildProgress, ConditionType, Key, TaskStatus};
 
 /// Rates are over this long.
 const WINDOW: Duration = Duration::from_secs(5);
@@ -17,6 +19,8 @@ pub(super) struct Reporter {
     counts: Counts,
     rates: HashMap<String, Rate>,
     rows: (u64, u64, u64),
+    /// Builds that cannot run, and why.
+    pub(super) refused: HashMap<String, String>,
 }
 
 #[derive(Clone, Copy)]
@@ -29,11 +33,18 @@ struct Rate {
 impl Reporter {
     pub(super) fn new(stall_timeout: Duration) -> Self {
         let stall_timeout = stall_timeout.as_millis() as u64;
-        Self { stall_timeout, counts: Counts::default(), rates: HashMap::new(), rows: (0, 0, 0) }
+        Self {
+            stall_timeout,
+            counts: Counts::default(),
+            rates: HashMap::new(),
+            rows: (0, 0, 0),
+            refused: HashMap::new(),
+        }
     }
 
     /// The status now.
-    pub(super) fn status(&mut self, view: &View, now: u64) -> TaskStatus {
+    pub(super) fn status(&mut self, view: &View, shared: &Shared) -> TaskStatus {
+        let now = shared.clock.millis();
         let mut status = TaskStatus {
             lag_seconds: lag(view),
             pending_ids: view.pending as u64,
@@ -41,6 +52,7 @@ impl Reporter {
             documents_written: view.counts.written,
             documents_deleted: view.counts.deleted,
             position: Some(view.position.clone()),
+            mapping: shared.mapping(),
             ..TaskStatus::default()
         };
         for built in &view.builds {
@@ -51,11 +63,21 @@ impl Reporter {
                     cause: built.build.cause.clone(),
                     phase: built.build.phase,
                     keys_done: built.build.keys_done,
-                    keys_estimate: built.build.keys_estimate,
+                    keys_estimate: estimate(&built.name, &built.build, shared),
                     rate,
+                    cursor: built.build.cursor.as_ref().map(Key::document_id),
                     failed: built.build.failed.clone(),
                 },
             );
+        }
+        for (name, words) in &self.refused {
+            let refused = BuildProgress {
+                cause: "reindex".to_owned(),
+                phase: BuildPhase::Failed,
+                failed: words.clone(),
+                ..BuildProgress::default()
+            };
+            status.builds.insert(name.clone(), refused);
         }
         conditions(view, &mut status, now.saturating_sub(view.progressed) > self.stall_timeout);
         status
@@ -114,6 +136,17 @@ impl Reporter {
         for (condition, said) in &status.conditions {
             metrics.condition(condition.name(), said.status == crate::model::ConditionStatus::True);
         }
+    }
+}
+
+/// About how many keys a build walks: those it knows, or the main table's rows where it walks all of them.
+fn estimate(name: &str, build: &Build, shared: &Shared) -> u64 {
+    if build.keys_estimate > 0 {
+        return build.keys_estimate;
+    }
+    match shared.walk(name) {
+        Some(WalkSelection::All) => shared.main_rows.load(std::sync::atomic::Ordering::Relaxed),
+        _ => 0,
     }
 }
 

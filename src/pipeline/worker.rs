@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use super::core::{Command, Core, Ended, FULL, Failure, Identity, Input};
 use super::feed::{Feed, RowCounts};
 use super::lane_task::{LaneCommand, LaneTask};
+use super::orders::{Control, Orders};
 use super::place;
 use super::prepare::{Obstacle, Prepared, pause, prepare};
 use super::shared::{Clock, Shared, TaskOptions};
@@ -31,15 +32,6 @@ const WATCH_INDEX: Duration = Duration::from_secs(15);
 /// The status is told at most so often.
 const TELL_STATUS: Duration = Duration::from_millis(100);
 
-/// What a running worker can be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Control {
-    /// Finish what is in flight, save, end.
-    Stop,
-    /// The definition or a Secret changed: try again at once what waits for a person.
-    Probe,
-}
-
 /// Why a worker ended otherwise than by being stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
@@ -58,22 +50,26 @@ pub enum WorkerError {
 pub async fn run<S: Stores>(
     options: TaskOptions,
     stores: S,
-    mut control: mpsc::Receiver<Control>,
+    control: mpsc::Receiver<Control>,
     status: watch::Sender<TaskStatus>,
     metrics: TaskMetrics,
 ) -> Result<(), WorkerError> {
+    let mut orders = Orders::new(control);
     let sink = Sink::new(options.sink.clone()).map_err(Obstacle::from)?;
-    let Some(prepared) = start(&options, &sink, &mut control, &status).await? else { return Ok(()) };
-    let stored = stores.load().await.map_err(|error| WorkerError::Store(error.to_string()))?;
+    let Some(prepared) = start(&options, &sink, &mut orders, &status).await? else { return Ok(()) };
+    let mut stored = stores.load().await.map_err(|error| WorkerError::Store(error.to_string()))?;
+    if let Some(checkpoint) = &mut stored.checkpoint {
+        checkpoint.builds.retain(|name, _| options.asks_for(name));
+    }
     let mut worker = Worker::new(options, sink, prepared, stored, stores, status, metrics)?;
-    worker.work(control).await
+    worker.work(orders).await
 }
 
 /// Prepares until it works out. `None` where the worker was stopped meanwhile.
 async fn start(
     options: &TaskOptions,
     sink: &Sink,
-    control: &mut mpsc::Receiver<Control>,
+    orders: &mut Orders,
     status: &watch::Sender<TaskStatus>,
 ) -> Result<Option<Prepared>, WorkerError> {
     let mut tries = 0;
@@ -86,10 +82,7 @@ async fn start(
                 }
                 Err(obstacle) => obstacle,
             },
-            told = control.recv() => match told {
-                Some(Control::Probe) => continue,
-                _ => return Ok(None),
-            },
+            again = orders.again() => if again { continue } else { return Ok(None) },
         };
         if options.impatient && obstacle.class != Class::Retry {
             return Err(obstacle.into());
@@ -99,10 +92,7 @@ async fn start(
         tries += 1;
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            told = control.recv() => match told {
-                Some(Control::Probe) => {}
-                _ => return Ok(None),
-            },
+            again = orders.again() => if !again { return Ok(None) },
         }
     }
 }
@@ -127,6 +117,8 @@ struct OpenFeed {
 
 struct Worker<S> {
     core: Core,
+    /// Those that the options ask for, until the first step.
+    builds: Vec<Input>,
     shared: Arc<Shared>,
     stores: Arc<S>,
     done: mpsc::UnboundedReceiver<Input>,
@@ -170,31 +162,23 @@ impl<S: Stores> Worker<S> {
             index_uuid: prepared.index.uuid.clone(),
             server_uuid: prepared.server.server_uuid.clone(),
             initial_full: options.initial_full,
-            was_synced: prepared.index.was_synced,
+            was_synced: prepared.index.was_synced || options.was_synced,
             deliver_first: prepared.binlog_end.clone(),
         };
         let lanes = config.lanes;
         let max_age = config.max_age;
         let reporter = Reporter::new(options.stall_timeout);
         let core = Core::new(config, identity, stored.checkpoint, stored.letters, clock.now());
-        let shared = Shared::new(
-            options,
-            source,
-            sink,
-            prepared.plan,
-            prepared.builds,
-            clock,
-            sender,
-            metrics,
-            max_age,
-        )
-        .map_err(|error| WorkerError::Store(format!("the write log cannot be opened: {error}")))?;
+        let shared = Shared::new(options, source, sink, prepared.plan, clock, sender, metrics, max_age)
+            .map_err(|error| WorkerError::Store(format!("the write log cannot be opened: {error}")))?;
         shared.set_index_uuid(&prepared.index.uuid);
+        let builds = prepared.builds.into_iter().map(|build| build.asked(&shared)).collect();
         let shared = Arc::new(shared);
         let (lanes, tasks) =
             (0..lanes).map(|n| LaneTask::spawn(n, Arc::clone(&shared), owner.clone())).unzip();
         Ok(Self {
             core,
+            builds,
             shared,
             stores: Arc::new(stores),
             done,
@@ -211,11 +195,11 @@ impl<S: Stores> Worker<S> {
         })
     }
 
-    async fn work(&mut self, mut control: mpsc::Receiver<Control>) -> Result<(), WorkerError> {
+    async fn work(&mut self, mut orders: Orders) -> Result<(), WorkerError> {
         self.tasks.push(tokio::spawn(ask_executed(Arc::clone(&self.shared))));
         self.tasks.push(tokio::spawn(watch_index(Arc::clone(&self.shared))));
-        let builds = self.shared.builds.iter();
-        let mut inputs: Vec<Input> = builds.map(|build| Input::Build(build.spec.clone())).collect();
+        self.tasks.push(tokio::spawn(place::estimate(Arc::clone(&self.shared))));
+        let mut inputs = std::mem::take(&mut self.builds);
         let ended = loop {
             let commands = self.core.step(self.shared.clock.now(), inputs);
             let mut ended = None;
@@ -230,7 +214,7 @@ impl<S: Stores> Worker<S> {
             if let Some(ended) = ended {
                 break ended;
             }
-            inputs = self.next_inputs(&mut control).await;
+            inputs = self.next_inputs(&mut orders).await;
         };
         self.close_feed();
         self.tasks.iter().for_each(JoinHandle::abort);
@@ -241,7 +225,7 @@ impl<S: Stores> Worker<S> {
     }
 
     /// Waits for something to happen, and takes all that has.
-    async fn next_inputs(&mut self, control: &mut mpsc::Receiver<Control>) -> Vec<Input> {
+    async fn next_inputs(&mut self, orders: &mut Orders) -> Vec<Input> {
         let wake = self.core.deadline().map(|at| self.shared.clock.at(at).into());
         let next_tell = self.told + TELL_STATUS * 10;
         let wake = wake.map_or(next_tell, |wake: tokio::time::Instant| wake.min(next_tell));
@@ -254,16 +238,33 @@ impl<S: Stores> Worker<S> {
                 vec![Input::StreamLost(Failure { class: Class::Retry, message })]
             }),
             Some(input) = self.done.recv() => vec![input],
-            told = control.recv() => vec![match told {
-                Some(Control::Probe) => Input::Probe,
-                _ => Input::Stop,
-            }],
+            order = orders.next() => vec![self.ordered(order)],
             () = tokio::time::sleep_until(wake) => vec![Input::Tick],
         };
         while let Ok(input) = self.done.try_recv() {
             inputs.push(input);
         }
         inputs
+    }
+
+    fn ordered(&mut self, order: Control) -> Input {
+        match order {
+            Control::Stop => Input::Stop,
+            Control::Probe => Input::Probe,
+            Control::Cancel(name) => {
+                self.reporter.refused.remove(&name);
+                self.shared.set_walk(&name, None);
+                Input::Cancel(name)
+            }
+            Control::Build(request) => match request.compile(&self.shared.plan()) {
+                Ok(build) => build.asked(&self.shared),
+                // its own trouble, not the task's
+                Err(words) => {
+                    self.reporter.refused.insert(request.name, words);
+                    Input::Tick
+                }
+            },
+        }
     }
 
     fn obey(&mut self, command: Command) {
@@ -401,7 +402,7 @@ impl<S: Stores> Worker<S> {
         }
         self.told = now;
         let view = self.core.view();
-        let status = self.reporter.status(&view, self.shared.clock.millis());
+        let status = self.reporter.status(&view, &self.shared);
         self.reporter.metrics(&view, &status, &self.rows, &self.shared.metrics);
         self.status.send_replace(status);
     }

@@ -72,6 +72,18 @@ impl Sink {
         if shared { Ok(()) } else { self.call(Method::POST, "/_aliases", Some(&actions)).await.map(drop) }
     }
 
+    /// Deletes the index with its documents. False where it stays: it is not there, not this task's, or other
+    /// tasks write to it too. Needs no [`Sink::prepare`].
+    pub async fn delete(&self) -> Result<bool> {
+        let Lookup::One(info) = self.describe(&self.inner.options.index).await? else { return Ok(false) };
+        let mark = marker::mark_of(&info.meta, &self.inner.options.task);
+        if mark.is_none_or(|mark| mark.shared) {
+            return Ok(false);
+        }
+        let path = format!("/{}", setup::path_segment(&info.name));
+        self.call(Method::DELETE, &path, None).await.map(|_| true)
+    }
+
     /// The identity of the index that the configured name stands for now; `None` where there is none. To be
     /// asked now and then: a snapshot restored after a deletion brings our alias along, so that writes succeed.
     pub async fn index_uuid(&self) -> Result<Option<String>> {

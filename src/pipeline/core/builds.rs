@@ -85,7 +85,7 @@ impl Builds {
             cursor: None,
             first_version,
             keys_done: 0,
-            keys_estimate: 0,
+            keys_estimate: if let Selection::Keys(keys) = &spec.selection { keys.len() as u64 } else { 0 },
             failed: String::new(),
         });
         if record.phase == BuildPhase::Pending {

@@ -71,6 +71,8 @@ pub struct Config {
     pub max_dead_letters: usize,
     /// Repair gaps by a Full; otherwise halt.
     pub repair: bool,
+    /// Where the query is another one than the checkpoint's, go on with it instead of building everything.
+    pub keep_on_change: bool,
     /// Sweep the index at the end of a Full: not for shared indices.
     pub sweep: bool,
     /// `binlog_order_commits`.
@@ -95,6 +97,7 @@ impl Default for Config {
             late_answer: 1_800_000,
             max_dead_letters: 10_000,
             repair: true,
+            keep_on_change: false,
             sweep: true,
             ordered_commits: true,
             seed: 1,
@@ -284,6 +287,7 @@ impl Core {
             Input::EpochChecked(answer) => self.epoch_checked(answer),
             Input::Executed(position) => self.executed = Some((position, self.now.millis)),
             Input::Build(spec) => self.waiting_builds.push(spec),
+            Input::Cancel(build) => self.cancel(&build),
             Input::Estimate { build, keys } => self.builds.estimate(&build, keys),
             Input::Probe => self.probe(),
             Input::Stop => self.stop(),

@@ -249,6 +249,8 @@ pub enum Input {
     Executed(StreamPosition),
     /// Run this build.
     Build(BuildSpec),
+    /// Nobody asks for this build any more: it ends where it is, and is forgotten.
+    Cancel(String),
     /// An estimate of a build's keys.
     Estimate {
         /// The build.

@@ -229,7 +229,10 @@ impl Core {
         };
         let moved = |found: &str, now: &str| !found.is_empty() && found != now;
         if loaded.query_hash != self.identity.query_hash {
-            return self.locate("the query changed".into(), true);
+            if !self.config.keep_on_change {
+                return self.locate("the query changed".into(), true);
+            }
+            self.saving.changed = true;
         }
         let (last, schemas) = (loaded.last_transaction.clone(), loaded.schemas.clone());
         let replaced = moved(&loaded.index_uuid, &self.identity.index_uuid);

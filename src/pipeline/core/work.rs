@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::builds::Need;
 use super::protocol::{BuildSpec, Command, Outcome, Page, Selection};
-use super::{Core, Waiter};
+use super::{Core, FULL, Waiter};
 use crate::model::{Build, BuildPhase, Class};
 
 impl Core {
@@ -139,6 +139,8 @@ impl Core {
             {
                 self.saving.moved(name.to_owned(), BuildPhase::Failed);
             }
+            // of a build that was cancelled meanwhile
+            Err(_) if !self.builds.running().any(|b| b.spec.name == name && b.run == run) => {}
             Err(failure) => {
                 health.failed(self.now.millis, failure.class, &failure.message);
                 self.builds.walk_failed(name, run);
@@ -187,6 +189,16 @@ impl Core {
                 continue;
             }
             self.saving.urgent = true;
+        }
+    }
+
+    /// Ends and forgets a build that somebody asked for; the task's own is not theirs to end.
+    pub(super) fn cancel(&mut self, name: &str) {
+        if name != FULL {
+            self.waiting_builds.retain(|build| build.name != name);
+            self.loaded.builds.remove(name);
+            self.builds.remove(name);
+            self.saving.changed = true;
         }
     }
 

@@ -1,53 +1,59 @@
-//! A file's objects as the pipeline's options.
+//! A task's spec and credentials as the pipeline's options: the same for a file and for a cluster.
 
-use std::path::PathBuf;
-
-use super::file::TaskFile;
-use crate::api::{self, KeyText, OnGap, Reindex, Selected, SinkCredentials, SyncTaskSpec, Volatile};
+use super::core::Config;
+use super::{BuildRequest, Requested, TaskOptions};
+use crate::api::{
+    self, Credentials, KeyText, OnChange, OnGap, Reindex, Selected, SinkCredentials, SyncTaskSpec, Volatile,
+};
 use crate::mapping::{QueryText, TableAction, TableRule};
 use crate::model::TableName;
-use crate::pipeline::core::Config;
-use crate::pipeline::{BuildRequest, Requested, TaskOptions};
 use crate::sink::{Auth, CreateIndex, SinkOptions, Tls};
 use crate::source::{Secret, SourceOptions, TlsMode, TlsOptions};
 
-/// The options of the file's task. `impatient`: end instead of waiting for a person.
-pub(super) fn options(file: &TaskFile, write_log: Option<PathBuf>, impatient: bool) -> TaskOptions {
-    let spec = &file.task.spec;
-    let namespace = file.task.metadata.namespace.as_deref().unwrap_or("default");
-    let name = format!("{namespace}/{}", file.name());
+impl TaskOptions {
+    /// The options of a task. `name` is `namespace/name`; `uid` says whose state it is.
+    pub fn of(name: &str, uid: &str, spec: &SyncTaskSpec, credentials: &Credentials) -> Self {
+        Self {
+            name: name.to_owned(),
+            uid: uid.to_owned(),
+            source: source(spec, credentials),
+            server_id: spec.source.server_id.and_then(|id| u32::try_from(id).ok()),
+            query: query(spec),
+            sink: sink(spec, credentials, name),
+            initial_full: spec.initial_sync == api::InitialSync::Full,
+            was_synced: false,
+            core: core(spec),
+            batch_bytes: count(spec.limits.batch_bytes),
+            stall_timeout: spec.stall_timeout.get(),
+            builds: Vec::new(),
+            later_builds: Vec::new(),
+            write_log: None,
+            impatient: false,
+        }
+    }
+}
+
+fn count(value: i32) -> usize {
+    usize::try_from(value).unwrap_or(1).max(1)
+}
+
+fn core(spec: &SyncTaskSpec) -> Config {
     let limits = &spec.limits;
-    let count = |value: i32| usize::try_from(value).unwrap_or(1).max(1);
-    let core = Config {
+    Config {
         lanes: count(limits.lanes),
         batch: count(limits.batch_actions),
         max_pending: count(limits.max_pending),
         max_dead_letters: count(limits.max_dead_letters),
         save_interval: limits.checkpoint_interval.get().as_millis() as u64,
         repair: spec.on_gap == OnGap::Repair,
+        keep_on_change: spec.on_change == OnChange::Keep,
         sweep: !spec.sink.shared,
         ..Config::default()
-    };
-    TaskOptions {
-        uid: name.clone(),
-        source: source(file),
-        server_id: spec.source.server_id.and_then(|id| u32::try_from(id).ok()),
-        query: query(spec),
-        sink: sink(file, &name),
-        initial_full: spec.initial_sync == api::InitialSync::Full,
-        core,
-        batch_bytes: count(limits.batch_bytes),
-        stall_timeout: spec.stall_timeout.get(),
-        builds: file.reindexes.iter().map(build).collect(),
-        write_log,
-        impatient,
-        name,
     }
 }
 
-fn source(file: &TaskFile) -> SourceOptions {
-    let spec = &file.task.spec;
-    let (source, credentials) = (&spec.source, &file.credentials);
+fn source(spec: &SyncTaskSpec, credentials: &Credentials) -> SourceOptions {
+    let source = &spec.source;
     let mode = match source.tls_mode() {
         api::TlsMode::Disabled => TlsMode::Disabled,
         api::TlsMode::Preferred => TlsMode::Preferred,
@@ -98,8 +104,7 @@ fn query(spec: &SyncTaskSpec) -> QueryText {
     }
 }
 
-fn sink(file: &TaskFile, task: &str) -> SinkOptions {
-    let (spec, credentials) = (&file.task.spec, &file.credentials);
+fn sink(spec: &SyncTaskSpec, credentials: &Credentials, task: &str) -> SinkOptions {
     let elasticsearch = &spec.sink.elasticsearch;
     let mut options = SinkOptions::new(elasticsearch.addresses.clone(), &elasticsearch.index, task);
     options.shared = spec.sink.shared;
@@ -127,16 +132,23 @@ fn sink(file: &TaskFile, task: &str) -> SinkOptions {
     options
 }
 
-fn build(reindex: &Reindex) -> BuildRequest {
-    let text = |key: &KeyText| key.to_string();
-    let selection = match reindex.spec.selection.selected() {
-        Selected::Full => Requested::Full,
-        Selected::Range { min, max } => Requested::Range { min: min.map(text), max: max.map(text) },
-        Selected::Where(condition) => Requested::Where(condition.to_owned()),
-        Selected::Ids(ids) => Requested::Ids(ids.iter().map(text).collect()),
-        Selected::DeadLetters => Requested::DeadLetters,
-    };
-    let name = reindex.metadata.name.clone().unwrap_or_default();
-    let page_size = usize::try_from(reindex.spec.page_size).unwrap_or(1_000);
-    BuildRequest { name, selection, page_size }
+impl From<&Reindex> for BuildRequest {
+    /// The build that a Reindex asks for. Its UID goes into the selection's hash: another Reindex of the same
+    /// name is another build.
+    fn from(reindex: &Reindex) -> Self {
+        let text = |key: &KeyText| key.to_string();
+        let selection = match reindex.spec.selection.selected() {
+            Selected::Full => Requested::Full,
+            Selected::Range { min, max } => Requested::Range { min: min.map(text), max: max.map(text) },
+            Selected::Where(condition) => Requested::Where(condition.to_owned()),
+            Selected::Ids(ids) => Requested::Ids(ids.iter().map(text).collect()),
+            Selected::DeadLetters => Requested::DeadLetters,
+        };
+        Self {
+            name: reindex.metadata.name.clone().unwrap_or_default(),
+            uid: reindex.metadata.uid.clone().unwrap_or_default(),
+            selection,
+            page_size: usize::try_from(reindex.spec.page_size).unwrap_or(1_000),
+        }
+    }
 }

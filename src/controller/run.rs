@@ -1,0 +1,142 @@
+//! The life of the operator (or of a worker's pod): watches, an actor for each task, and their end.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tracing::{info, warn};
+
+use super::events::Events;
+use super::world::{Place, World};
+use super::{Cluster, ControllerError, Stage, reindex, task};
+use crate::metrics::Metrics;
+
+/// How long the end may take: what was in flight is done again by the next owner.
+const DRAIN: Duration = Duration::from_secs(25);
+
+/// What this process is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mode {
+    /// The operator: runs shared tasks, makes pods for dedicated ones, clears up.
+    Operator {
+        /// The image of pods for dedicated tasks that name none.
+        image: Option<String>,
+        /// Their ServiceAccount.
+        service_account: String,
+    },
+    /// A pod for one dedicated task.
+    Worker {
+        /// The task's name.
+        task: String,
+    },
+}
+
+/// What the command line says.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Namespaces to watch; none: all.
+    pub namespaces: Vec<String>,
+    /// Who we are, for status and events.
+    pub identity: String,
+    /// What we are.
+    pub mode: Mode,
+}
+
+/// What all actors share.
+pub(super) struct Context {
+    pub(super) cluster: Cluster,
+    pub(super) world: Arc<World>,
+    pub(super) events: Events,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) settings: Settings,
+}
+
+impl Context {
+    pub(super) fn is_operator(&self) -> bool {
+        matches!(self.settings.mode, Mode::Operator { .. })
+    }
+}
+
+/// An actor at work.
+struct Actor {
+    wake: Arc<Notify>,
+    task: JoinHandle<()>,
+}
+
+/// Works until `stop` is true, then drains. `stage` becomes Working once everything has been seen.
+///
+/// # Errors
+/// None at the moment but a mistake in the metrics: what the API server refuses is said and tried again.
+pub(super) async fn run(
+    cluster: Cluster,
+    settings: Settings,
+    metrics: Arc<Metrics>,
+    stage: &watch::Sender<Stage>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), ControllerError> {
+    let (changed, mut to_look_at) = mpsc::unbounded_channel();
+    let only = match &settings.mode {
+        Mode::Worker { task } => Some(task.as_str()),
+        Mode::Operator { .. } => None,
+    };
+    let scopes = match settings.namespaces.as_slice() {
+        [] => vec![None],
+        some => some.iter().cloned().map(Some).collect(),
+    };
+    let world = World::watch(&cluster.raw(), scopes, only, changed);
+    let events = Events::new(cluster.clone(), &settings.identity);
+    let context = Arc::new(Context { cluster, world: Arc::clone(&world), events, metrics, settings });
+    tokio::select! {
+        () = world.known() => {}
+        _ = stop.wait_for(|stop| *stop) => return Ok(()),
+    }
+    info!("the cluster's tasks are known");
+    stage.send_replace(Stage::Working);
+    let mut chores = JoinSet::new();
+    if context.is_operator() {
+        chores.spawn(reindex::clear_up(Arc::clone(&context)));
+    }
+    let mut actors: HashMap<Place, Actor> = HashMap::new();
+    let for_actors = stop.clone();
+    loop {
+        tokio::select! {
+            Some(place) = to_look_at.recv() => look_at(&mut actors, &context, place, &for_actors),
+            _ = stop.wait_for(|stop| *stop) => break,
+        }
+    }
+    drain(actors).await;
+    Ok(())
+}
+
+fn look_at(
+    actors: &mut HashMap<Place, Actor>,
+    context: &Arc<Context>,
+    place: Place,
+    stop: &watch::Receiver<bool>,
+) {
+    actors.retain(|_, actor| !actor.task.is_finished());
+    match actors.get(&place) {
+        Some(actor) => actor.wake.notify_one(),
+        // an actor of before has ended, and with it its worker
+        None if context.world.tasks.get(&place).is_some() => {
+            let wake = Arc::new(Notify::new());
+            let actor = task::run(Arc::clone(context), place.clone(), Arc::clone(&wake), stop.clone());
+            actors.insert(place, Actor { wake, task: tokio::spawn(Box::pin(actor)) });
+        }
+        None => {}
+    }
+}
+
+async fn drain(actors: HashMap<Place, Actor>) {
+    let all = async {
+        for actor in actors.into_values() {
+            // one that panicked has ended too
+            let _ = actor.task.await;
+        }
+    };
+    if tokio::time::timeout(DRAIN, all).await.is_err() {
+        warn!("not every task ended within {} s; what was in flight is done again", DRAIN.as_secs());
+    }
+}

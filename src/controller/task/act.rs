@@ -1,0 +1,282 @@
+//! Carries out what is aimed at.
+
+use std::time::{Duration, Instant};
+
+use kube::Resource as _;
+use kube::api::{Patch, PatchParams, PostParams};
+use serde_json::json;
+use tracing::{info, warn};
+
+use super::super::events::Turn;
+use super::super::{ConfigMapStore, ControllerError, Observed, deployment, reindex};
+use super::Actor;
+use super::plan::{self, Aim, Wanted};
+use super::worker::Worker;
+use crate::api::{Finding, InitialSync, Reindex, State, SyncTask, SyncTaskStatus};
+use crate::model::{ConditionStatus, ConditionType as C, TaskStatus};
+use crate::pipeline::{TaskOptions, WorkerError};
+use crate::sink::Sink;
+
+/// An index that cannot be deleted within this time stays.
+const GIVE_UP: Duration = Duration::from_secs(300);
+
+impl Actor {
+    pub(super) async fn act(
+        &mut self,
+        aim: Aim,
+        task: Option<&Observed<SyncTask>>,
+    ) -> Result<(), ControllerError> {
+        if let Some(task) = task {
+            self.finalizers(task).await?;
+        }
+        if let Some(worker) = &mut self.worker {
+            match &aim {
+                Aim::Run(wanted) if worker.wanted.same(wanted) => {
+                    let reindexes = self.context.world.reindexes_of(&self.place);
+                    let asked = plan::asked(&self.uid, &reindexes);
+                    worker.order(plan::orders(asked, worker.builds()));
+                    self.generation = task.and_then(Observed::generation);
+                }
+                _ => {
+                    worker.stop();
+                    self.again_in(Duration::from_secs(1));
+                }
+            }
+            return Ok(());
+        }
+        match (aim, task) {
+            (Aim::Run(wanted), Some(task)) => self.start(*wanted, task).await,
+            (Aim::Delete, Some(task)) => self.delete(task).await,
+            (Aim::Elsewhere, Some(task)) => self.elsewhere(task).await,
+            (Aim::Rest(state), Some(task)) => {
+                self.alone(task).await?;
+                self.say(task, resting(state));
+                Ok(())
+            }
+            (Aim::Refused(findings), Some(task)) => {
+                self.say(task, refused(&findings));
+                Ok(())
+            }
+            _ => {
+                self.over = true;
+                self.context.metrics.forget(&self.name());
+                Ok(())
+            }
+        }
+    }
+
+    /// Says something in the worker's stead.
+    fn say(&mut self, task: &Observed<SyncTask>, what: TaskStatus) {
+        self.generation = task.generation();
+        self.local = what;
+        (self.failures, self.not_before) = (0, None);
+    }
+
+    async fn start(&mut self, wanted: Wanted, task: &Observed<SyncTask>) -> Result<(), ControllerError> {
+        if let Some(at) = self.not_before.filter(|at| *at > Instant::now()) {
+            self.look_at = Some(at);
+            return Ok(());
+        }
+        if !self.alone(task).await? {
+            return Ok(());
+        }
+        let (namespace, name) = &self.place;
+        let before: SyncTaskStatus = task.status();
+        let store = ConfigMapStore::new(self.context.cluster.clone(), namespace, name, &wanted.uid);
+        let fresh = before.position.is_none() && !store.exists().await?;
+        if fresh && wanted.spec.initial_sync == InitialSync::Full && !self.initial(task).await? {
+            self.again_in(Duration::from_secs(1));
+            return Ok(());
+        }
+        let reindexes = self.context.world.reindexes_of(&self.place);
+        let asked = plan::asked(&self.uid, &reindexes);
+        let options = TaskOptions {
+            was_synced: before.position.is_some(),
+            later_builds: asked.iter().map(|build| build.name.clone()).collect(),
+            ..TaskOptions::of(&self.name(), &wanted.uid, &wanted.spec, &wanted.credentials)
+        };
+        let metrics = self.context.metrics.task(&self.name())?;
+        info!(task = self.name(), "starting a worker");
+        let mut worker = Worker::start(wanted, options, store, metrics);
+        worker.order(plan::orders(asked, worker.builds()));
+        self.worker = Some(worker);
+        self.generation = task.generation();
+        Ok(())
+    }
+
+    /// The initial sync as a Reindex, for people to see; the worker runs it by itself. False where one of a
+    /// task of before is still there.
+    async fn initial(&self, task: &Observed<SyncTask>) -> Result<bool, ControllerError> {
+        let (namespace, name) = &self.place;
+        let initial = reindex::initial(task);
+        let api = self.context.cluster.api::<Reindex>(namespace);
+        let what = format!("creating Reindex {namespace}/{name}-initial");
+        match self.context.cluster.call(what, api.create(&PostParams::default(), &initial)).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_conflict() => {
+                let place = (namespace.clone(), format!("{name}-initial"));
+                let there = self.context.world.reindexes.get(&place);
+                let owner = there.as_ref().and_then(|there| reindex::owner(there));
+                // one that is no task's is somebody's own of that name: left alone
+                Ok(there.is_some() && owner.is_none_or(|owner| owner == self.uid))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes sure that no pod of the task's own is left. False while one is.
+    async fn alone(&mut self, task: &Observed<SyncTask>) -> Result<bool, ControllerError> {
+        if !self.alone && self.context.is_operator() {
+            self.deployed = None;
+            self.alone = deployment::remove(&self.context.cluster, task).await?;
+            if !self.alone {
+                self.again_in(Duration::from_secs(2));
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The task runs in a pod of its own: the operator makes it, and its worker reports.
+    async fn elsewhere(&mut self, task: &Observed<SyncTask>) -> Result<(), ControllerError> {
+        self.alone = false;
+        // what stands in the status is the other's from now on
+        (self.local, self.base) = (TaskStatus::default(), None);
+        if !self.context.is_operator() {
+            return Ok(());
+        }
+        self.again_in(Duration::from_secs(60));
+        let wanted = deployment::wanted(task, &self.context.settings.mode);
+        if self.deployed.as_ref() == Some(&wanted)
+            && deployment::is_there(&self.context.cluster, task).await?
+        {
+            return Ok(());
+        }
+        match deployment::apply(&self.context.cluster, task, &wanted).await {
+            Ok(()) => {
+                self.deployed = Some(wanted);
+                Ok(())
+            }
+            Err(error @ ControllerError::Refused { .. }) => {
+                warn!(task = self.name(), "{error}");
+                let finding = Finding::new(
+                    "spec.worker",
+                    error.to_string(),
+                    "correct it, or grant the operator what it lacks",
+                );
+                self.say(task, refused(&[finding]));
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn finalizers(&self, task: &Observed<SyncTask>) -> Result<(), ControllerError> {
+        let Some(finalizers) = plan::finalizers(task).filter(|_| self.context.is_operator()) else {
+            return Ok(());
+        };
+        self.set_finalizers(task, &finalizers).await
+    }
+
+    async fn set_finalizers(
+        &self,
+        task: &Observed<SyncTask>,
+        finalizers: &[String],
+    ) -> Result<(), ControllerError> {
+        let api = self.context.cluster.api::<Observed<SyncTask>>(&self.place.0);
+        // with the version: somebody else's finalizer must not get lost
+        let version = &task.meta().resource_version;
+        let patch =
+            json!({"metadata": {"finalizers": finalizers, "resourceVersion": version, "uid": task.uid()}});
+        let what = format!("setting finalizers of SyncTask {}", self.name());
+        let (how, patch) = (PatchParams::default(), Patch::Merge(&patch));
+        match self.context.cluster.call(what, api.patch(&self.place.1, &how, &patch)).await {
+            Err(error) if error.is_not_found() => Ok(()),
+            done => done.map(drop),
+        }
+    }
+
+    /// Deletes the index, then lets the task go.
+    async fn delete(&mut self, task: &Observed<SyncTask>) -> Result<(), ControllerError> {
+        if !self.alone(task).await? {
+            return Ok(());
+        }
+        let since =
+            task.meta().deletion_timestamp.as_ref().map(|time| time.0.as_second()).unwrap_or_default();
+        let waited = k8s_openapi::jiff::Timestamp::now().as_second() - since;
+        let turn = |warning, reason: &str, note: String| Turn {
+            warning,
+            reason: reason.into(),
+            note,
+            action: "Delete",
+        };
+        let turn = match self.delete_index(task).await {
+            Ok(true) => {
+                turn(false, "IndexDeleted", "the index is deleted, as spec.deletionPolicy says".into())
+            }
+            Ok(false) => turn(false, "IndexKept", "the index is not there, or not this task's alone".into()),
+            Err(words) if waited < GIVE_UP.as_secs() as i64 => {
+                let mut said = TaskStatus::default();
+                said.set(C::Ready, false, "Deleting", format!("the index cannot be deleted yet: {words}"));
+                self.say(task, said);
+                self.again_in(Duration::from_secs(5));
+                return Ok(());
+            }
+            Err(words) => turn(true, "IndexKept", format!("given up after {waited} s: {words}")),
+        };
+        info!(task = self.name(), "{}: {}", turn.reason, turn.note);
+        self.context.events.tell(&task.object_ref(&()), turn).await;
+        let mut others = task.meta().finalizers.clone().unwrap_or_default();
+        others.retain(|name| name != plan::FINALIZER);
+        self.set_finalizers(task, &others).await
+    }
+
+    async fn delete_index(&mut self, task: &Observed<SyncTask>) -> Result<bool, String> {
+        let findings = |all: &[Finding]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let resource = task.resource.as_ref().map_err(|all| findings(all))?;
+        let credentials = self.credentials(task).await.map_err(|error| error.to_string())?;
+        let credentials = credentials.map_err(|all| findings(&all))?;
+        let options = TaskOptions::of(&self.name(), &self.uid, &resource.spec, &credentials);
+        let sink = Sink::new(options.sink).map_err(|error| error.to_string())?;
+        sink.delete().await.map_err(|error| error.to_string())
+    }
+}
+
+/// What is said of a task that its user holds back.
+fn resting(state: State) -> TaskStatus {
+    let (mut said, reason) = (TaskStatus::default(), format!("{state:?}"));
+    let words = format!("spec.state is {reason}");
+    said.set(C::Ready, false, reason.as_str(), words.as_str());
+    said.set(C::Paused, true, reason.as_str(), words.as_str());
+    said.set(C::SourceConnected, false, reason.as_str(), words.as_str());
+    said.set(C::SinkConnected, false, reason.as_str(), words.as_str());
+    said.set(C::CaughtUp, ConditionStatus::Unknown, reason.as_str(), words);
+    said
+}
+
+fn refused(findings: &[Finding]) -> TaskStatus {
+    let mut said = TaskStatus::default();
+    let words = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    said.set(C::Preflight, false, "Refused", words.as_str());
+    said.set(C::Ready, false, "Preflight", words);
+    said
+}
+
+/// What is said between a worker's end and the next one's first word.
+pub(super) fn last_words(said: &TaskStatus, ended: &Result<(), WorkerError>) -> TaskStatus {
+    let mut said = said.clone();
+    match ended {
+        Ok(()) => return TaskStatus { conditions: <_>::default(), ..said },
+        Err(WorkerError::Obstacle(obstacle)) => {
+            said.set(C::Preflight, false, "Refused", obstacle.to_string());
+            said.set(C::Ready, false, "Preflight", obstacle.to_string());
+        }
+        Err(WorkerError::Lost(who)) => {
+            said.set(C::Ready, false, "TakenOver", who.as_str());
+        }
+        Err(WorkerError::Store(words)) => {
+            said.set(C::Ready, false, "StateUnavailable", words.as_str());
+        }
+    }
+    said
+}
