@@ -8,6 +8,7 @@
 #   kubernetes.sh prepare DIR PORT           its certificates and kubeconfigs only, and then one by one
 #   kubernetes.sh run PROGRAM DIR PORT       etcd, apiserver or controller-manager in the foreground (exec)
 #   kubernetes.sh kubectl|helm ARG...
+#   kubernetes.sh build DIR PACKAGE...       more programs of the pinned modules (kubernetes-node.sh)
 #
 # PORT is the API server's; etcd listens on sockets in DIR, all else on nothing. DIR/audit.log says who asked for what.
 set -euo pipefail
@@ -16,7 +17,7 @@ set -euo pipefail
 PINS=$PROJECT/e2e/kubernetes
 PARTS=(etcd apiserver controller-manager)
 
-version() { sed -n 's/^[[:space:]]*k8s.io\/kubernetes v//p' "$PINS/go.mod"; }
+version() { sed -n 's/^[[:space:]]*k8s.io\/kubernetes v\([0-9.]*\).*/\1/p' "$PINS/go.mod"; }
 
 # go_build DIR PACKAGE...: the programs in DIR, with the version that they report
 go_build() {
@@ -52,6 +53,11 @@ build() {
     k8s.io/kubernetes/cmd/kubectl helm.sh/helm/v4/cmd/helm
 }
 
+if [ "${1:-}" = build ]; then
+  shift
+  go_build "$@"
+  exit
+fi
 # The pins are part of the name: other versions are another install.
 PINNED=$(cksum <"$PINS/go.mod" | cut -d' ' -f1)
 ROOT=$(install_once "kubernetes-$PINNED" build)

@@ -39,6 +39,8 @@ fn with(mut object: Value, pointer: &str, value: Value) -> Value {
 /// What must be refused, and the words that the API server must say.
 fn bad() -> Vec<(Value, &'static str)> {
     let task = |pointer: &str, value: Value| with(task(), pointer, value);
+    let mut long = self::task();
+    long["metadata"]["name"] = json!("x".repeat(201));
     let part = |selection: Value| with(reindex(), "/selection", selection);
     let rule = |rule: Value| task("/mapping/tables", json!([rule]));
     vec![
@@ -97,6 +99,8 @@ fn bad() -> Vec<(Value, &'static str)> {
             task("/source/tls", json!({"mode": "Disabled", "clientSecretRef": {"name": "me"}})),
             "clientSecretRef does nothing with mode Disabled",
         ),
+        (task("/worker", json!({"image": "other"})), "worker needs isolation: Dedicated"),
+        (long, "must be at most 200 characters, as names of other objects are made of it"),
         (part(json!({"range": {}})), "min or max must be given"),
         (part(json!({"range": {"min": 5, "max": 5}})), "min must be below max (max is excluded)"),
         (
@@ -135,9 +139,39 @@ async fn what_does_not_hold_together_is_refused_with_the_reason() {
         assert!(message.contains(words), "{message}\nlacks: {words}");
         seen.insert(words);
     }
+    for (object, patch, words) in bad_edits() {
+        let (status, message) = edit(cluster, &object, &patch).await;
+        assert_eq!(status, 422, "{patch} of {object}\n{message}");
+        assert!(message.contains(words), "{message}\nlacks: {words}");
+        seen.insert(words);
+    }
     for message in messages() {
         assert!(seen.contains(message.as_str()), "no case breaks the rule: {message}");
     }
+}
+
+/// What may not be made of what: an object, a change of its spec, the words.
+fn bad_edits() -> Vec<(Value, Value, &'static str)> {
+    let keep = with(task(), "/onChange", json!("Keep"));
+    vec![
+        (reindex(), json!({"taskRef": {"name": "other"}}), "taskRef cannot change; make another Reindex"),
+        (reindex(), json!({"selection": {"ids": [1]}}), "selection cannot change; make another Reindex"),
+        (
+            keep,
+            json!({"query": {"key": "user_id"}}),
+            "query.key cannot change with onChange: Keep, as every document would have another id; use onChange: Full",
+        ),
+    ]
+}
+
+async fn edit(cluster: &Cluster, object: &Value, spec: &Value) -> (u16, String) {
+    let kind = if object["kind"] == "SyncTask" { "synctasks" } else { "reindexes" };
+    let path = format!("/apis/{API}/namespaces/default/{kind}");
+    let created = cluster.kube().post(&path, object).await;
+    let path = format!("{path}/{}", text(&created["metadata"], "name"));
+    let answer = cluster.kube().call("PATCH", &path, Some(&json!({"spec": spec}))).await.unwrap();
+    cluster.kube().delete(&path).await;
+    (answer.status, text(&answer.json(), "message"))
 }
 
 /// The messages of all CEL rules.
@@ -146,7 +180,15 @@ fn messages() -> BTreeSet<String> {
     let texts = files.map(|file| std::fs::read_to_string(project(file)).unwrap());
     let lines = texts.iter().flat_map(|text| text.lines());
     lines
-        .filter_map(|line| Some(line.trim_start().strip_prefix("- message: ")?.trim_matches('"').to_owned()))
+        .filter_map(|line| {
+            Some(
+                line.trim_start()
+                    .trim_start_matches("- ")
+                    .strip_prefix("message: ")?
+                    .trim_matches('"')
+                    .to_owned(),
+            )
+        })
         .collect()
 }
 
@@ -173,10 +215,7 @@ async fn kubectl_shows_defaults_columns_short_names_and_explanations() {
     assert_eq!(columns(&space, &["get", "st"]).await, ["NAME", "STATE", "READY", "LAG", "DEAD", "AGE"]);
     let wide = columns(&space, &["get", "st", "-o", "wide"]).await;
     assert_eq!(wide, ["NAME", "STATE", "READY", "LAG", "DEAD", "POSITION", "PENDING", "WORKER", "AGE"]);
-    assert_eq!(
-        columns(&space, &["get", "rx"]).await,
-        ["NAME", "TASK", "PHASE", "PROGRESS", "RATE", "ETA", "AGE"]
-    );
+    assert_eq!(columns(&space, &["get", "rx"]).await, ["NAME", "PHASE", "PROGRESS", "RATE", "ETA", "AGE"]);
     let both = space.run(&["get", "binlog", "-o", "name"]).await;
     assert_eq!(both, "reindex.binlog-operator.io/part\nsynctask.binlog-operator.io/orders\n");
     let explained = space.run(&["explain", "synctask.spec.onGap"]).await;
