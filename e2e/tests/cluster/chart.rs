@@ -13,7 +13,7 @@ const VALUES: &[&str] = &[
     "replicas=1",
     "watchNamespaces={*},replicas=2,dedicated.namespaces={shop,team-a},serviceAccount.name=own",
     "watchNamespaces={shop,team-a},crds.install=false,dedicated.enabled=false,podDisruptionBudget.enabled=false",
-    "crds.keep=false,rbac.create=false,serviceAccount.create=false,image.tag=1,fullnameOverride=sync",
+    "crds.keep=false,rbac.create=false,serviceAccount.create=false,image.tag=v1,fullnameOverride=sync",
     "podLabels.a=b,podAnnotations.c=d,commonLabels.e=f,priorityClassName=system-cluster-critical,nodeSelector.disk=ssd,\
      imagePullSecrets[0].name=pull,tolerations[0].operator=Exists,extraEnv[0].name=X,extraEnv[0].value=y,\
      topologySpreadConstraints[0].maxSkew=1,topologySpreadConstraints[0].topologyKey=zone,\
