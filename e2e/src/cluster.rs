@@ -13,7 +13,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 use tokio::sync::{Mutex, OnceCell};
 
-const START: Duration = Duration::from_secs(120);
+/// Seconds on a machine at rest.
+const START: Duration = Duration::from_secs(240);
 
 static SHARED: OnceCell<Cluster> = OnceCell::const_new();
 
@@ -44,18 +45,15 @@ impl Cluster {
         let (folder, number) = (scratch.path().display().to_string(), port.number().to_string());
         script("kubernetes.sh", &["prepare", &folder, &number]);
         let run = |program: &str| run(program, scratch.path(), port.number());
-        let (etcd, mut api, controllers) = (run("etcd"), run("apiserver"), run("controller-manager"));
+        let (etcd, mut api) = (run("etcd"), run("apiserver"));
         let read = |name: &str| std::fs::read_to_string(scratch.path().join(name)).expect("prepared");
         let tokens = read("tokens.csv");
         let token = tokens.split(',').next().unwrap_or_default();
         let kube = Kube::new(port.number(), read("ca.crt").as_bytes(), token);
-        let up = poll(START, async || {
-            assert!(api.ended().is_none(), "the API server ended; log:\n{}", api.log_tail(30));
-            kube.get("/api/v1/namespaces/default/serviceaccounts/default").await
-        });
-        if let Err(error) = up.await {
-            panic!("Kubernetes did not come up: {error}\nlog:\n{}", api.log_tail(30));
-        }
+        wait_for(&kube, &mut api, "/api/v1/namespaces/default").await;
+        // it ends when it finds no API server within 30 seconds
+        let controllers = run("controller-manager");
+        wait_for(&kube, &mut api, "/api/v1/namespaces/default/serviceaccounts/default").await;
         let api = Mutex::new(Some(api));
         let cluster = Self { api, _others: [etcd, controllers], kube, port, programs, scratch };
         cluster.install_crds().await;
@@ -151,6 +149,17 @@ impl Cluster {
             Namespace { cluster: self, name: name.to_owned(), scratch: Scratch::new("namespace") };
         namespace.install().await;
         namespace
+    }
+}
+
+/// Waits until the API server shows an object.
+async fn wait_for(kube: &Kube, api: &mut Process, path: &str) {
+    let shown = poll(START, async || {
+        assert!(api.ended().is_none(), "the API server ended; log:\n{}", api.log_tail(30));
+        kube.get(path).await
+    });
+    if let Err(error) = shown.await {
+        panic!("Kubernetes did not come up: {error}\nlog:\n{}", api.log_tail(30));
     }
 }
 

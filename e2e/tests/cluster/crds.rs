@@ -220,7 +220,7 @@ async fn kubectl_shows_defaults_columns_short_names_and_explanations() {
     assert_eq!(both, "reindex.binlog-operator.io/part\nsynctask.binlog-operator.io/orders\n");
     let explained = space.run(&["explain", "synctask.spec.onGap"]).await;
     assert!(
-        explained.contains("Repair, Halt") && explained.contains("What to do when changes"),
+        explained.contains("Repair\n    Halt") && explained.contains("What to do when changes"),
         "{explained}"
     );
 }
