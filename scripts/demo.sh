@@ -94,7 +94,7 @@ operator() {
   if [ -z "${BINLOG_OPERATOR_BIN:-}" ]; then
     need cargo "curl -sSf https://sh.rustup.rs | sh"
     say "building binlog-operator (the first build takes some minutes)"
-    (cd "$PROJECT" && cargo build --release --locked --bin binlog-operator >&2)
+    (cd "$PROJECT" && cargo build --workspace --release --locked --bin binlog-operator >&2)
   fi
   alive "$DEMO/operator" && return
   mkdir -p "$DEMO/operator"
