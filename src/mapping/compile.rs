@@ -241,7 +241,7 @@ impl Build<'_, '_> {
                         let derived = derived.ok_or_else(|| {
                             MappingError::unsupported(
                                 format!("the path from {}", table.table),
-                                "report it, and give the table a `lookup` meanwhile",
+                                "report it, and give the table `all: true` meanwhile",
                             )
                         })?;
                         let columns = derived.columns.clone();
