@@ -7,6 +7,7 @@ pub mod core;
 mod feed;
 mod file_store;
 mod lane_task;
+mod patience;
 mod place;
 mod prepare;
 mod request;
