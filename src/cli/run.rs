@@ -16,7 +16,7 @@ use super::{progress, signals, task};
 use crate::api::State;
 use crate::metrics::{Metrics, TaskMetrics};
 use crate::model::{BuildPhase, ConditionType, TaskStatus};
-use crate::pipeline::{self, Control, FileStore, WorkerError};
+use crate::pipeline::{self, Control, FileStore, OpenError, WorkerError};
 
 /// How long a stop may take.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -64,7 +64,7 @@ async fn work(
         Ok(store) => store,
         Err(error) => {
             findings(&error);
-            return Exit::NotOwner;
+            return if matches!(error, OpenError::Held(_)) { Exit::NotOwner } else { Exit::Findings };
         }
     };
     if file.task.spec.state != State::Running {
