@@ -8,6 +8,7 @@ mod epoch_files;
 mod feed;
 mod file_store;
 mod lane_task;
+mod last;
 mod patience;
 mod place;
 mod prepare;
