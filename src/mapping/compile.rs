@@ -55,6 +55,8 @@ pub(super) fn compile(parsed: &ParsedQuery, catalog: &Catalog) -> Result<Plan, M
         warnings,
         fold: names.fold(),
         hash: hash(&parsed.input),
+        parsed: parsed.clone(),
+        catalog: catalog.clone(),
     })
 }
 
