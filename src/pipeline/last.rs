@@ -87,7 +87,9 @@ fn see(event: &Event<'_>, at: &StreamPosition, found: &mut Option<LastTransactio
             });
         }
     }
-    at.gtids.is_some() || start < at.binlog
+    // a server whose transactions begin without such an event need not be read to the end
+    let nameless = found.is_none() && matches!(event.body, Body::Query(_) | Body::TableMap(_));
+    at.gtids.is_some() || (start < at.binlog && !nameless)
 }
 
 /// Shows the events up to the end of the binlog, or as long as `see` wants more.
