@@ -159,11 +159,11 @@ mod tests {
     async fn exit_codes_tell_a_held_state_from_one_that_cannot_be_used() {
         let folder = std::env::temp_dir().join(format!("binlog-operator-exit-{}", std::process::id()));
         let held = FileStore::open(&folder, false).unwrap();
-        assert_eq!(run(args(folder.clone()), None).await, Exit::NotOwner);
+        assert_eq!(Box::pin(run(args(folder.clone()), None)).await, Exit::NotOwner);
         drop(held);
         let file = folder.join("a-file");
         std::fs::write(&file, "").unwrap();
-        assert_eq!(run(args(file), None).await, Exit::Findings);
+        assert_eq!(Box::pin(run(args(file), None)).await, Exit::Findings);
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

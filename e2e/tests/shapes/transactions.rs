@@ -176,25 +176,33 @@ async fn constant_xa_traffic_does_not_make_fulls_follow_each_other() {
     let db = shop.database.clone();
     mysql.run(&[format!("CREATE TABLE {db}.other (id INT PRIMARY KEY, n INT NOT NULL)")]).await;
     let (done, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-    let sessions: Vec<_> = (0..4)
+    let sessions: Vec<_> = (0..2)
         .map(|id| {
             let (opts, db) = (mysql.opts(), db.clone());
             let (done, stop) = (Arc::clone(&done), Arc::clone(&stop));
             tokio::spawn(async move {
                 let mut conn = Conn::new(opts).await.unwrap();
-                while !stop.load(Ordering::Relaxed) {
-                    let xid = format!("'{db}{id}-{}'", done.fetch_add(1, Ordering::Relaxed));
-                    for statement in [
-                        format!("XA START {xid}"),
-                        format!("REPLACE INTO {db}.other VALUES ({id}, 1)"),
-                        format!("XA END {xid}"),
-                        format!("XA PREPARE {xid}"),
-                        format!("XA COMMIT {xid}"),
-                    ] {
+                // each is prepared before the one before it commits
+                let (mut last, mut number) = (None, 0);
+                while !stop.load(Ordering::Relaxed) || last.is_some() {
+                    let mut statements = Vec::new();
+                    let before = last.take();
+                    if !stop.load(Ordering::Relaxed) {
+                        number += 1;
+                        let (xid, row) = (format!("'{db}{id}-{number}'"), id * 2 + number % 2);
+                        statements.push(format!("XA START {xid}"));
+                        statements.push(format!("REPLACE INTO {db}.other VALUES ({row}, 1)"));
+                        statements.push(format!("XA END {xid}"));
+                        statements.push(format!("XA PREPARE {xid}"));
+                        last = Some(xid);
+                    }
+                    statements.extend(before.map(|before| format!("XA COMMIT {before}")));
+                    for statement in statements {
                         conn.query_drop(&statement)
                             .await
                             .unwrap_or_else(|error| panic!("{statement}: {error}"));
                     }
+                    done.fetch_add(1, Ordering::Relaxed);
                 }
             })
         })

@@ -227,27 +227,6 @@ fn a_column_that_captures_a_name_is_a_gap() {
     }
 }
 
-/// The plan may have been made with a schema that is ahead of the stream: what counts is what the statement
-/// changes at its own place.
-#[test]
-fn a_capture_is_found_where_the_live_schema_has_it_already() {
-    let query = "SELECT o.id, (SELECT COUNT(*) FROM shop.order_items i
-        WHERE i.order_id = o.id AND i.sku = state) AS n FROM shop.orders o WHERE o.id IN (:ids)";
-    let live = catalog(&[
-        "shop.orders: *id int, user_id int?, state text",
-        "shop.order_items: *id int, order_id int, sku text, state text",
-    ]);
-    let plan = super::super::tests::try_plan(&super::super::tests::query(query), &live).unwrap();
-    let mut history = SchemaHistory::default();
-    for (name, columns) in [("orders", "id user_id state"), ("order_items", "id order_id sku")] {
-        let known = event_columns(&live, &format!("shop.{name}"));
-        let columns = known.into_iter().filter(|c| columns.split(' ').any(|name| name == c.name)).collect();
-        history.insert(TableName::new("shop", name), columns);
-    }
-    let effect = history.apply("ALTER TABLE order_items ADD state VARCHAR(64)", "shop", &plan);
-    assert!(matches!(effect, DdlEffect::Gap { .. }), "{effect:?}");
-}
-
 #[test]
 fn foreign_keys_whose_actions_are_not_logged_are_a_gap() {
     let mut catalog = catalog(&[]);
