@@ -10,6 +10,7 @@ use futures_util::future::poll_immediate;
 use tokio::sync::mpsc;
 
 use super::core::{Failure, Input};
+use super::patience::Patience;
 use super::translate::Translator;
 use crate::binlog::{BinlogError, Decoder, Stream, StreamOptions, StreamStart, derive_server_id};
 use crate::mapping::{Plan, SchemaHistory};
@@ -38,6 +39,7 @@ pub(super) struct Feed {
     pub(super) attempt: u32,
     pub(super) bytes: Arc<std::sync::atomic::AtomicU64>,
     pub(super) rows: Arc<RowCounts>,
+    pub(super) patience: Patience,
 }
 
 /// Counters of the stream, for the metrics.
@@ -87,7 +89,9 @@ impl Feed {
     async fn try_stream(&self, inputs: &mpsc::Sender<Vec<Input>>) -> Result<std::convert::Infallible, End> {
         let verify = self.verifiable().await?;
         let start = self.start(verify.as_ref());
-        let options = StreamOptions { heartbeat: self.heartbeat, ..StreamOptions::new(self.server_id()) };
+        let mut options = StreamOptions { heartbeat: self.heartbeat, ..StreamOptions::new(self.server_id()) };
+        let usual = options.usual_silence();
+        options.silence = Some(self.patience.limit(usual));
         let mut stream = Stream::open(self.source.stream_opts().await?, &start, options).await?;
         let history = SchemaHistory::new(self.schemas.iter().cloned());
         let mut decoder = Decoder::new();
@@ -95,6 +99,7 @@ impl Feed {
         let mut translator =
             Translator::new(&self.plan, history, &self.from, verify, self.settled.clone(), &self.rows);
         let mut chunk = Vec::new();
+        let mut last: (Arc<str>, u64) = (self.from.binlog.file.as_str().into(), self.from.binlog.offset);
         if translator.verified() {
             chunk.push(Input::StreamOpened);
         }
@@ -103,19 +108,23 @@ impl Feed {
                 let mut next = std::pin::pin!(stream.next_raw());
                 let at_hand = if chunk.len() < CHUNK { poll_immediate(&mut next).await } else { None };
                 if let Some(raw) = at_hand {
-                    raw?
+                    self.heard(raw, &last)?
                 } else {
                     if !chunk.is_empty() {
                         let full = std::mem::take(&mut chunk);
                         inputs.send(full).await.map_err(|_| End::NobodyListens)?;
                     }
-                    next.await?
+                    self.heard(next.await, &last)?
                 }
             };
             let size = raw.bytes.len() as u64;
             self.bytes.fetch_add(size, std::sync::atomic::Ordering::Relaxed);
             decoder.push(raw);
             while let Some(event) = decoder.next()? {
+                last = (Arc::clone(&event.position.file), event.position.end);
+                if self.patience.reached(&event.position.file, event.position.end) {
+                    stream.set_silence(usual);
+                }
                 if let Err(gap) = translator.take(&event, &mut chunk) {
                     let _ = inputs.send(std::mem::take(&mut chunk)).await;
                     return Err(End::Input(Input::Gap(gap)));
@@ -129,6 +138,18 @@ impl Feed {
         }
     }
 
+    /// Where the stream was silent for too long, the next one may be so for longer.
+    fn heard<T>(
+        &self,
+        raw: Result<T, BinlogError>,
+        (file, offset): &(Arc<str>, u64),
+    ) -> Result<T, BinlogError> {
+        if let Err(BinlogError::Silent { .. }) = &raw {
+            self.patience.met(BinlogPosition { file: file.to_string(), offset: *offset });
+        }
+        raw
+    }
+
     fn server_id(&self) -> u32 {
         self.server_id.unwrap_or_else(|| derive_server_id(&self.server_id_seed, self.attempt))
     }
@@ -136,7 +157,7 @@ impl Feed {
     /// The transaction to check the server by, where it still has it; a gap where the server lacks what we
     /// have seen.
     async fn verifiable(&self) -> Result<Option<LastTransaction>, End> {
-        let Some(ours) = &self.from.gtids else { return Ok(self.verify.clone()) };
+        let Some(ours) = &self.from.gtids else { return self.kept().await };
         let deadline = tokio::time::Instant::now() + CATCH_UP;
         loop {
             let executed = self.source.executed().await?.gtids.unwrap_or_default();
@@ -155,6 +176,17 @@ impl Feed {
         let purged = self.source.purged().await?.unwrap_or_default();
         let there = |last: &LastTransaction| last.gtid.as_ref().is_some_and(|gtid| !purged.contains(gtid));
         Ok(self.verify.clone().filter(there))
+    }
+
+    /// Without GTIDs: the transaction to check the server by, where its file is still there. The one before a
+    /// file's first can be purged while the position itself is not.
+    async fn kept(&self) -> Result<Option<LastTransaction>, End> {
+        let Some(last) = self.verify.clone().filter(|last| last.start.file != self.from.binlog.file) else {
+            return Ok(self.verify.clone());
+        };
+        let files = self.source.binlogs().await?;
+        let oldest = files.first().map(|file| BinlogPosition { file: file.name.clone(), offset: 0 });
+        Ok(oldest.is_some_and(|oldest| oldest <= last.start).then_some(last))
     }
 
     fn start(&self, verify: Option<&LastTransaction>) -> StreamStart {

@@ -4,9 +4,12 @@
 //! What decides is [`core`], pure; what carries out is the shell around it: [`run`].
 
 pub mod core;
+mod epoch_files;
 mod feed;
 mod file_store;
 mod lane_task;
+mod last;
+mod patience;
 mod place;
 mod prepare;
 mod request;
@@ -18,7 +21,7 @@ mod translate;
 mod worker;
 mod write_log;
 
-pub use file_store::FileStore;
+pub use file_store::{FileStore, OpenError};
 pub use prepare::{Obstacle, Prepared, Report, check, plan};
 pub use request::{BuildRequest, Requested};
 pub use shared::TaskOptions;
