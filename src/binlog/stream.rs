@@ -62,11 +62,6 @@ impl StreamOptions {
             end_at_eof: false,
         }
     }
-
-    /// The limit of silence where nothing else is said.
-    pub fn usual_silence(&self) -> Duration {
-        self.heartbeat * 3
-    }
 }
 
 /// A server's binlog from a position on, for ever.
@@ -86,7 +81,7 @@ impl Stream {
             Ok(opened) => opened.map_err(|e| from_driver("open the binlog stream", e, &place))?,
             Err(late) => return Err(BinlogError::Io { what: "connect".into(), source: late.into() }),
         };
-        let silence = options.silence.unwrap_or(options.usual_silence());
+        let silence = options.silence.unwrap_or(options.heartbeat * 3);
         let far = match start {
             StreamStart::Gtids(_) => None,
             StreamStart::File(at) => FarStart::plan(at.offset).1,
@@ -141,11 +136,6 @@ impl Stream {
                 Err(BinlogError::PositionLost { message })
             }
         }
-    }
-
-    /// From now on the stream may be silent for so long, see [`StreamOptions::silence`].
-    pub fn set_silence(&mut self, silence: Duration) {
-        self.silence = silence;
     }
 
     /// Ends the stream in good order.

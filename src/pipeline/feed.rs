@@ -10,7 +10,6 @@ use futures_util::future::poll_immediate;
 use tokio::sync::mpsc;
 
 use super::core::{Failure, Input};
-use super::patience::Patience;
 use super::translate::Translator;
 use crate::binlog::{BinlogError, Decoder, Stream, StreamOptions, StreamStart, derive_server_id};
 use crate::mapping::{Plan, SchemaHistory};
@@ -39,7 +38,6 @@ pub(super) struct Feed {
     pub(super) attempt: u32,
     pub(super) bytes: Arc<std::sync::atomic::AtomicU64>,
     pub(super) rows: Arc<RowCounts>,
-    pub(super) patience: Patience,
 }
 
 /// Counters of the stream, for the metrics.
@@ -89,9 +87,7 @@ impl Feed {
     async fn try_stream(&self, inputs: &mpsc::Sender<Vec<Input>>) -> Result<std::convert::Infallible, End> {
         let verify = self.verifiable().await?;
         let start = self.start(verify.as_ref());
-        let mut options = StreamOptions { heartbeat: self.heartbeat, ..StreamOptions::new(self.server_id()) };
-        let usual = options.usual_silence();
-        options.silence = Some(self.patience.limit(usual));
+        let options = StreamOptions { heartbeat: self.heartbeat, ..StreamOptions::new(self.server_id()) };
         let mut stream = Stream::open(self.source.stream_opts().await?, &start, options).await?;
         let history = SchemaHistory::new(self.schemas.iter().cloned());
         let mut decoder = Decoder::new();
@@ -99,7 +95,6 @@ impl Feed {
         let mut translator =
             Translator::new(&self.plan, history, &self.from, verify, self.settled.clone(), &self.rows);
         let mut chunk = Vec::new();
-        let mut last: (Arc<str>, u64) = (self.from.binlog.file.as_str().into(), self.from.binlog.offset);
         if translator.verified() {
             chunk.push(Input::StreamOpened);
         }
@@ -108,23 +103,19 @@ impl Feed {
                 let mut next = std::pin::pin!(stream.next_raw());
                 let at_hand = if chunk.len() < CHUNK { poll_immediate(&mut next).await } else { None };
                 if let Some(raw) = at_hand {
-                    self.heard(raw, &last)?
+                    raw?
                 } else {
                     if !chunk.is_empty() {
                         let full = std::mem::take(&mut chunk);
                         inputs.send(full).await.map_err(|_| End::NobodyListens)?;
                     }
-                    self.heard(next.await, &last)?
+                    next.await?
                 }
             };
             let size = raw.bytes.len() as u64;
             self.bytes.fetch_add(size, std::sync::atomic::Ordering::Relaxed);
             decoder.push(raw);
             while let Some(event) = decoder.next()? {
-                last = (Arc::clone(&event.position.file), event.position.end);
-                if self.patience.reached(&event.position.file, event.position.end) {
-                    stream.set_silence(usual);
-                }
                 if let Err(gap) = translator.take(&event, &mut chunk) {
                     let _ = inputs.send(std::mem::take(&mut chunk)).await;
                     return Err(End::Input(Input::Gap(gap)));
@@ -136,18 +127,6 @@ impl Feed {
             }
             self.rows.ignored.store(decoder.ignored(), std::sync::atomic::Ordering::Relaxed);
         }
-    }
-
-    /// Where the stream was silent for too long, the next one may be so for longer.
-    fn heard<T>(
-        &self,
-        raw: Result<T, BinlogError>,
-        (file, offset): &(Arc<str>, u64),
-    ) -> Result<T, BinlogError> {
-        if let Err(BinlogError::Silent { .. }) = &raw {
-            self.patience.met(BinlogPosition { file: file.to_string(), offset: *offset });
-        }
-        raw
     }
 
     fn server_id(&self) -> u32 {

@@ -9,7 +9,6 @@ mod feed;
 mod file_store;
 mod lane_task;
 mod last;
-mod patience;
 mod place;
 mod prepare;
 mod request;

@@ -12,7 +12,6 @@ use tracing::{info, warn};
 use super::core::{Command, Core, Ended, FULL, Failure, Identity, Input};
 use super::feed::{Feed, RowCounts};
 use super::lane_task::{LaneCommand, LaneTask};
-use super::patience::Patience;
 use super::place;
 use super::prepare::{Obstacle, Prepared, pause, prepare};
 use super::shared::{Clock, Shared, TaskOptions};
@@ -137,7 +136,6 @@ struct Worker<S> {
     feeds: u32,
     bytes: Arc<AtomicU64>,
     rows: Arc<RowCounts>,
-    patience: Patience,
     sweeps: HashMap<String, oneshot::Receiver<Option<SweepCursor>>>,
     reporter: Reporter,
     status: watch::Sender<TaskStatus>,
@@ -206,7 +204,6 @@ impl<S: Stores> Worker<S> {
             feeds: 0,
             bytes: Arc::default(),
             rows: Arc::default(),
-            patience: Patience::default(),
             sweeps: HashMap::new(),
             reporter,
             status,
@@ -374,7 +371,6 @@ impl<S: Stores> Worker<S> {
             attempt: self.feeds,
             bytes: Arc::clone(&self.bytes),
             rows: Arc::clone(&self.rows),
-            patience: self.patience.clone(),
         };
         self.feeds += 1;
         self.feed = Some(OpenFeed { inputs, task: tokio::spawn(feed.run(sender)) });
