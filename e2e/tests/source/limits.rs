@@ -60,7 +60,8 @@ async fn a_wrong_password_halts_and_is_not_printed() {
     let error = source.reader().await.err().unwrap();
     assert_eq!(error.class(), Class::Halt, "{error}");
     assert!(!format!("{error} {error:?} {source:?}").contains("wr0ng-secret"));
-    let nobody = SourceOptions { port: 1, ..options(server) };
+    let mut nobody = options(server);
+    nobody.server.port = 1;
     let error = Source::new(nobody).unwrap().reader().await.err().unwrap();
     assert!(error.class() == Class::Retry && error.to_string().contains("127.0.0.1:1"), "{error}");
 }
