@@ -36,9 +36,7 @@ use e2e::MysqlServer;
 /// Root's options for a server; also installs rustls' provider.
 pub(crate) fn options(server: &MysqlServer) -> SourceOptions {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let (port, username) = (server.port(), "root".into());
-    let server = ServerOptions { port, username, ..ServerOptions::default() };
-    SourceOptions { server, ..SourceOptions::default() }
+    SourceOptions { server: server.login(), ..SourceOptions::default() }
 }
 
 /// A source for root.

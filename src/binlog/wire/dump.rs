@@ -36,7 +36,9 @@ fn request<'a>(start: &'a StreamStart, options: &StreamOptions) -> BinlogRequest
     let request = BinlogRequest::new(options.server_id);
     let request = match start {
         StreamStart::Gtids(set) => request.with_use_gtid(true).with_pos(4_u64).with_sids(sids(set)),
-        StreamStart::File(at) => request.with_filename(at.file.as_bytes()).with_pos(FarStart::plan(at.offset).0),
+        StreamStart::File(at) => {
+            request.with_filename(at.file.as_bytes()).with_pos(FarStart::plan(at.offset).0)
+        }
     };
     if options.end_at_eof { request.with_flags(BinlogDumpFlags::BINLOG_DUMP_NON_BLOCK) } else { request }
 }

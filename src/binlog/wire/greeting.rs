@@ -42,7 +42,9 @@ impl Greeting {
         }
         let greeting = Self::parse(&packet.body)?;
         if greeting.capabilities & NEEDED != NEEDED {
-            return Err(WireError::Unexpected("a greeting without protocol 4.1 or plugins to sign in".into()));
+            return Err(WireError::Unexpected(
+                "a greeting without protocol 4.1 or plugins to sign in".into(),
+            ));
         }
         Ok(greeting)
     }

@@ -41,7 +41,8 @@ fn read_key(der: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     let mut info = Cursor::new(value(&mut Cursor::new(der), SEQUENCE)?);
     let _algorithm = value(&mut info, SEQUENCE)?;
     let bits = value(&mut info, BIT_STRING)?;
-    let mut numbers = Cursor::new(value(&mut Cursor::new(bits.strip_prefix(&[0]).unwrap_or(bits)), SEQUENCE)?);
+    let mut numbers =
+        Cursor::new(value(&mut Cursor::new(bits.strip_prefix(&[0]).unwrap_or(bits)), SEQUENCE)?);
     Ok((number(&mut numbers)?, number(&mut numbers)?))
 }
 
