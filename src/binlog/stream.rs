@@ -160,3 +160,7 @@ async fn connect(
     wire::ask(&mut packets, start, options).await?;
     Ok(packets)
 }
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;

@@ -71,7 +71,7 @@ pub(super) mod tests {
     use super::*;
 
     /// A key as servers send it.
-    pub(in super::super) const KEY: &[u8] = include_bytes!("public_key.pem");
+    pub(in super::super) const KEY: &[u8] = include_bytes!("../../../tests/data/tls/rsa-public-key.pem");
 
     #[test]
     fn a_key_encrypts_to_its_own_length_and_never_the_same() {

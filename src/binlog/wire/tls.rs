@@ -137,3 +137,68 @@ impl ServerCertVerifier for Verifier {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::ServerConfig;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    const CA: &[u8] = include_bytes!("../../../tests/data/tls/ca.pem");
+    const OTHER_CA: &[u8] = include_bytes!("../../../tests/data/tls/other-ca.pem");
+    /// Of `CA`, for mysql.test.
+    const CERTIFICATE: &[u8] = include_bytes!("../../../tests/data/tls/server-cert.pem");
+    const KEY: &[u8] = include_bytes!("../../../tests/data/tls/server-key.pem");
+
+    /// Whether a byte of a server with that certificate comes through.
+    async fn accepted(host: &str, tls: TlsOptions) -> bool {
+        let (ours, theirs) = duplex(1 << 16);
+        let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
+        let server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(certificates("test", CERTIFICATE).unwrap(), key)
+            .unwrap();
+        let server = tokio::spawn(async move {
+            let mut line = TlsAcceptor::from(Arc::new(server)).accept(theirs).await?;
+            line.write_all(&[7]).await?;
+            line.flush().await
+        });
+        let options = ServerOptions { host: host.into(), tls, ..ServerOptions::default() };
+        let line = encrypt(Box::new(ours), &options).await;
+        let came = match line {
+            Ok(mut line) => line.read_u8().await.unwrap() == 7,
+            Err(WireError::Io(error)) if error.get_ref().is_some_and(|e| e.is::<Error>()) => false,
+            Err(WireError::Refused(_)) => false,
+            Err(other) => panic!("{other:?}"),
+        };
+        assert_eq!(server.await.unwrap().is_ok(), came);
+        came
+    }
+
+    #[tokio::test]
+    async fn certificates_are_checked_as_the_mode_says() {
+        use TlsMode::{Preferred, Required, VerifyCa, VerifyIdentity};
+        for (mode, ca, host, server_name, expected) in [
+            (Preferred, None, "mysql.test", None, true),
+            (Required, Some(OTHER_CA), "other.test", None, true),
+            (Required, None, "no name at all", None, true),
+            (VerifyCa, None, "mysql.test", None, false),
+            (VerifyCa, Some(OTHER_CA), "mysql.test", None, false),
+            (VerifyCa, Some(CA), "other.test", None, true),
+            (VerifyCa, Some(CA), "127.0.0.1", None, true),
+            (VerifyIdentity, Some(CA), "mysql.test", None, true),
+            (VerifyIdentity, Some(CA), "other.test", None, false),
+            (VerifyIdentity, Some(CA), "127.0.0.1", Some("mysql.test"), true),
+            (VerifyIdentity, Some(OTHER_CA), "mysql.test", None, false),
+            (VerifyIdentity, None, "mysql.test", None, false),
+        ] {
+            let (ca, server_name) = (ca.map(<[u8]>::to_vec), server_name.map(str::to_owned));
+            let tls = TlsOptions { mode, ca, server_name, ..TlsOptions::default() };
+            assert_eq!(accepted(host, tls.clone()).await, expected, "{host} {tls:?}");
+        }
+    }
+}
