@@ -101,17 +101,19 @@ fn pair() -> (Packets, DuplexStream) {
 #[test]
 fn large_packets_come_whole_and_in_order() {
     wait(async {
-        for length in [0xff_fffe, 0xff_ffff, 0x100_0000, 0x200_0005_usize] {
+        for length in [0xff_fffe, 0xff_ffff, 0x100_0000, 0x1ff_fffe] {
             let (mut packets, mut theirs) = pair();
-            let payload: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
+            let payload = Vec::from_iter(0..251_u8).repeat(length / 251 + 1);
+            let payload = &payload[..length];
             let mut parts: Vec<&[u8]> = payload.chunks(0xff_ffff).collect();
             if length % 0xff_ffff == 0 {
                 parts.push(&[]);
             }
             let server = tokio::spawn({
                 let after = framed(parts.len() as u8, &[0, 1]);
-                let all: Vec<u8> =
-                    (0..).zip(&parts).flat_map(|(n, part)| framed(n, part)).chain(after).collect();
+                let framed: Vec<_> =
+                    (0..).zip(&parts).map(|(n, part)| framed(n, part)).chain([after]).collect();
+                let all = framed.concat();
                 async move { theirs.write_all(&all).await.unwrap() }
             });
             let Packet { kind, body } = packets.read().await.unwrap();
@@ -135,7 +137,7 @@ fn what_is_too_large_or_out_of_order_ends_it() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     /// In any pieces, and with futures dropped in between, packets are the same.
     #[test]
@@ -143,7 +145,8 @@ proptest! {
         payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..70_000), 1..4),
         pieces in prop::collection::vec(1_usize..50_000, 1..20),
     ) {
-        let bytes: Vec<u8> = (0..).zip(&payloads).flat_map(|(n, payload)| framed(n, payload)).collect();
+        let framed: Vec<_> = (0..).zip(&payloads).map(|(n, payload)| framed(n, payload)).collect();
+        let bytes = framed.concat();
         let got = wait(async {
             let (mut packets, mut theirs) = pair();
             let (mut got, mut rest, mut pieces) = (Vec::new(), &bytes[..], pieces.iter().cycle());
@@ -186,8 +189,9 @@ proptest! {
         for said in [said.clone(), said[..cut.min(said.len())].to_vec(), junk] {
             let mode = if tls { TlsMode::Preferred } else { TlsMode::Disabled };
             if let (Err(error), heard) = wait(meet(said, mode)) {
-                prop_assert!(!format!("{error:?}").contains("p w"));
-                prop_assert!(!heard.windows(3).any(|w| w == b"p w"));
+                let shown = format!("{error:?}").contains("p w");
+                let sent = heard.windows(3).any(|w| w == b"p w");
+                prop_assert!(!shown && !sent);
             }
         }
     }
