@@ -62,7 +62,7 @@ async fn a_plugin_that_is_not_known_is_named() {
     let server = MariaDb::start(&["--secure-auth=0".into()]).await;
     server
         .run(&[
-            "CREATE USER ancient IDENTIFIED VIA mysql_old_password USING OLD_PASSWORD('p w')",
+            "CREATE USER ancient IDENTIFIED VIA mysql_old_password USING '5d2e19393cc5ef67'",
             "GRANT REPLICATION SLAVE ON *.* TO ancient",
         ])
         .await;

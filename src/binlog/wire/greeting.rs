@@ -56,7 +56,7 @@ impl Greeting {
         let first = c.bytes(8)?;
         c.skip(1)?;
         let low = u32::from(c.u16()?);
-        let _collation_and_status = c.skip(3)?;
+        c.skip(3)?; // collation and status
         let capabilities = u32::from(c.u16()?) << 16 | low;
         let scramble_len = usize::from(c.u8()?);
         c.skip(10)?;
@@ -80,7 +80,9 @@ impl Greeting {
         out.put_u8(0);
         if self.capabilities & CONNECT_ATTRS != 0 {
             let mut attributes = Vec::new();
-            ATTRIBUTES.iter().for_each(|text| put_short(&mut attributes, text.as_bytes()));
+            for text in ATTRIBUTES {
+                put_short(&mut attributes, text.as_bytes());
+            }
             put_short(&mut out, &attributes);
         }
         out

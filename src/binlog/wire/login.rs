@@ -17,7 +17,7 @@ pub(in super::super) async fn log_in(options: &ServerOptions) -> Result<Packets,
     line.set_nodelay(true)?;
     log_in_over(Box::new(line), options).await.map_err(|error| match error {
         // certificates that one of the two does not accept; with TLS 1.3 the server's word on ours comes late
-        WireError::Io(error) if error.get_ref().is_some_and(|e| e.is::<rustls::Error>()) => {
+        WireError::Io(error) if tls::is_about_tls(&error) => {
             WireError::Refused(format!("TLS: {error}; check source.tls and the certificates"))
         }
         other => other,

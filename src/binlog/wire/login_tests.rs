@@ -103,7 +103,7 @@ fn large_packets_come_whole_and_in_order() {
     wait(async {
         for length in [0xff_fffe, 0xff_ffff, 0x100_0000, 0x1ff_fffe] {
             let (mut packets, mut theirs) = pair();
-            let payload = Vec::from_iter(0..251_u8).repeat(length / 251 + 1);
+            let payload = (0..251_u8).collect::<Vec<_>>().repeat(length / 251 + 1);
             let payload = &payload[..length];
             let mut parts: Vec<&[u8]> = payload.chunks(0xff_ffff).collect();
             if length % 0xff_ffff == 0 {

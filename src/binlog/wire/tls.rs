@@ -1,5 +1,7 @@
 //! TLS over the line, by rustls with ring, in MySQL's modes. `source` asks the same of mysql_async.
 
+use std::fmt::Display;
+use std::io;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -45,19 +47,19 @@ fn config(tls: &TlsOptions) -> Result<ClientConfig, WireError> {
     let verifier = Arc::new(Verifier { roots: roots(tls)?, mode: tls.mode, provider: Arc::clone(&provider) });
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| refused(error.to_string()))?
+        .map_err(|error| refused(error))?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
     match (&tls.client_certificate, &tls.client_key) {
         (None, None) => Ok(config.with_no_client_auth()),
         (Some(chain), Some(key)) => {
             let key = PrivateKeyDer::from_pem_slice(key)
-                .map_err(|_| refused("the client's key holds no PEM key".into()))?;
+                .map_err(|_| refused("the client's key holds no PEM key"))?;
             config
                 .with_client_auth_cert(certificates("the client's certificate", chain)?, key)
                 .map_err(|error| refused(format!("the client's certificate and key: {error}")))
         }
-        _ => Err(refused("a client certificate needs its key and the key its certificate: give both".into())),
+        _ => Err(refused("a client certificate needs its key and the key its certificate: give both")),
     }
 }
 
@@ -77,7 +79,12 @@ fn certificates(what: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, 
     if found.is_empty() { Err(refused(format!("{what} holds no PEM certificate"))) } else { Ok(found) }
 }
 
-fn refused(why: String) -> WireError {
+/// Whether it is the two sides that disagree, and not the line that broke.
+pub(super) fn is_about_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Error>)
+}
+
+fn refused(why: impl Display) -> WireError {
     WireError::Refused(format!("TLS: {why}"))
 }
 
@@ -171,7 +178,7 @@ mod tests {
         let line = encrypt(Box::new(ours), &options).await;
         let came = match line {
             Ok(mut line) => line.read_u8().await.unwrap() == 7,
-            Err(WireError::Io(error)) if error.get_ref().is_some_and(|e| e.is::<Error>()) => false,
+            Err(WireError::Io(error)) if is_about_tls(&error) => false,
             Err(WireError::Refused(_)) => false,
             Err(other) => panic!("{other:?}"),
         };
