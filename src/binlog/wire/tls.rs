@@ -47,7 +47,7 @@ fn config(tls: &TlsOptions) -> Result<ClientConfig, WireError> {
     let verifier = Arc::new(Verifier { roots: roots(tls)?, mode: tls.mode, provider: Arc::clone(&provider) });
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| refused(error))?
+        .map_err(refused)?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
     match (&tls.client_certificate, &tls.client_key) {
