@@ -22,6 +22,7 @@ pub mod disk;
 pub mod driver;
 pub mod elastic;
 pub mod http_proxy;
+pub mod mariadb;
 pub mod message;
 pub mod metrics;
 pub mod mysql;

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use super::file::TaskFile;
 use crate::api::{self, KeyText, OnGap, Reindex, Selected, SinkCredentials, SyncTaskSpec, Volatile};
 use crate::mapping::{QueryText, TableAction, TableRule};
-use crate::model::TableName;
+use crate::model::{Secret, ServerOptions, TableName, TlsMode, TlsOptions};
 use crate::pipeline::core::Config;
 use crate::pipeline::{BuildRequest, Requested, TaskOptions};
 use crate::sink::{Auth, CreateIndex, SinkOptions, Tls};
-use crate::source::{Secret, SourceOptions, TlsMode, TlsOptions};
+use crate::source::SourceOptions;
 
 /// The options of the file's task. `impatient`: end instead of waiting for a person.
 pub(super) fn options(file: &TaskFile, write_log: Option<PathBuf>, impatient: bool) -> TaskOptions {
@@ -63,13 +63,10 @@ fn source(file: &TaskFile) -> SourceOptions {
         client_key: pem(credentials.source_client.as_ref().map(|c| c.key.expose())),
         server_name: source.tls.as_ref().and_then(|tls| tls.server_name.clone()),
     };
+    let (host, port, username) = (source.host.clone(), source.port(), credentials.username.clone());
     SourceOptions {
-        host: source.host.clone(),
-        port: source.port(),
-        username: credentials.username.clone(),
-        password,
+        server: ServerOptions { host, port, username, password, tls },
         database: source.database.clone(),
-        tls,
         query_timeout: spec.limits.query_timeout.get(),
         ..SourceOptions::default()
     }

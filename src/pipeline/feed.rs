@@ -88,7 +88,7 @@ impl Feed {
         let verify = self.verifiable().await?;
         let start = self.start(verify.as_ref());
         let options = StreamOptions { heartbeat: self.heartbeat, ..StreamOptions::new(self.server_id()) };
-        let mut stream = Stream::open(self.source.stream_opts().await?, &start, options).await?;
+        let mut stream = Stream::open(&self.source.options().server, &start, options).await?;
         let history = SchemaHistory::new(self.schemas.iter().cloned());
         let mut decoder = Decoder::new();
         decoder.set_file(&self.from.binlog.file);
