@@ -87,7 +87,7 @@ built() {
   [ -z "${BINLOG_OPERATOR_BIN:-}" ] || return 0
   need cargo "curl -sSf https://sh.rustup.rs | sh"
   say "building binlog-operator (the first build takes some minutes)"
-  (cd "$PROJECT" && cargo build --release --locked --bin binlog-operator >&2)
+  (cd "$PROJECT" && cargo build --workspace --release --locked --bin binlog-operator >&2)
 }
 
 # background ARG...: the operator with these arguments, in the background; returns when it answers

@@ -33,9 +33,11 @@ const RANKS: [(&str, u8); 13] = [
 ];
 
 /// Outside crates that only some rooms may use.
-const CRATES: [(&str, &[&str]); 12] = [
-    ("mysql_async", &["binlog", "source"]),
-    ("mysql_common", &["binlog", "source"]),
+const CRATES: [(&str, &[&str]); 14] = [
+    ("mysql_async", &["source"]),
+    ("mysql_common", &["binlog"]),
+    ("num_bigint", &["binlog"]),
+    ("tokio_rustls", &["binlog"]),
     ("sqlparser", &["mapping"]),
     ("reqwest", &["sink"]),
     ("kube", &["api", "lease", "controller"]),

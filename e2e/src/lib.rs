@@ -25,6 +25,7 @@ pub mod driver;
 pub mod elastic;
 pub mod http_proxy;
 pub mod kube;
+pub mod mariadb;
 pub mod message;
 pub mod metrics;
 pub mod mysql;

@@ -3,6 +3,7 @@
 use crate::process::{Process, script};
 use crate::scratch::{Port, Scratch, is_free, project};
 use crate::wait::{poll, wait_until};
+use binlog_operator::model::ServerOptions;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder, Pool, Row};
 use rustix::process::Signal;
@@ -153,6 +154,11 @@ impl MysqlServer {
     /// Connection options of root.
     pub fn opts(&self) -> Opts {
         OptsBuilder::from_opts(Opts::from_url(&self.url()).unwrap()).prefer_socket(false).into()
+    }
+
+    /// How root reaches it, for the code under test.
+    pub fn login(&self) -> ServerOptions {
+        ServerOptions { port: self.port(), username: "root".into(), ..ServerOptions::default() }
     }
 
     /// A pool of root's connections. It belongs to the runtime of the test that asked for it.

@@ -119,11 +119,6 @@ impl Search {
         self.must("POST", "/_bulk", Some(lines)).await
     }
 
-    /// Makes everything written so far visible to searches.
-    pub async fn refresh(&self, index: &str) {
-        let _ = self.post(&format!("/{index}/_refresh"), &json!({})).await.ok();
-    }
-
     /// Number of documents visible to searches.
     pub async fn count(&self, index: &str) -> u64 {
         self.get(&format!("/{index}/_count")).await.ok().json()["count"].as_u64().expect("a count")

@@ -85,7 +85,7 @@ impl Stage {
 
     /// The stored checkpoint.
     pub fn checkpoint(&self) -> Option<Value> {
-        read(&self.state_dir.join("checkpoint.json"))
+        newest(&self.state_dir, "checkpoint")
     }
 
     /// A build's record in the stored checkpoint.
@@ -95,7 +95,7 @@ impl Stage {
 
     /// The stored dead letters.
     pub fn dead_letters(&self) -> Vec<Value> {
-        let letters = read(&self.state_dir.join("dead-letters.json"));
+        let letters = newest(&self.state_dir, "dead-letters");
         letters.and_then(|letters| letters.as_array().cloned()).unwrap_or_default()
     }
 
@@ -145,8 +145,14 @@ impl Stage {
     }
 }
 
-fn read(path: &Path) -> Option<Value> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+/// The file `NAME.EPOCH.json` of the highest epoch.
+fn newest(directory: &Path, name: &str) -> Option<Value> {
+    let epoch =
+        |file: &str| file.strip_prefix(name)?.strip_prefix('.')?.strip_suffix(".json")?.parse::<u64>().ok();
+    let files =
+        std::fs::read_dir(directory).ok()?.filter_map(|file| file.ok()?.file_name().into_string().ok());
+    let newest = files.filter_map(|file| Some((epoch(&file)?, file))).max()?;
+    serde_json::from_slice(&std::fs::read(directory.join(newest.1)).ok()?).ok()
 }
 
 /// What `/readyz` says.

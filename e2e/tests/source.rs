@@ -29,19 +29,14 @@ mod tls;
 #[path = "source/types.rs"]
 mod types;
 
-use binlog_operator::model::Key;
-use binlog_operator::source::{KeyedQuery, Reader, Secret, Source, SourceError, SourceOptions, Visibility};
+use binlog_operator::model::{Key, Secret, ServerOptions};
+use binlog_operator::source::{KeyedQuery, Reader, Source, SourceError, SourceOptions, Visibility};
 use e2e::MysqlServer;
 
 /// Root's options for a server; also installs rustls' provider.
 pub(crate) fn options(server: &MysqlServer) -> SourceOptions {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    SourceOptions {
-        host: "127.0.0.1".into(),
-        port: server.port(),
-        username: "root".into(),
-        ..SourceOptions::default()
-    }
+    SourceOptions { server: server.login(), ..SourceOptions::default() }
 }
 
 /// A source for root.
@@ -51,8 +46,9 @@ pub(crate) fn source(server: &MysqlServer) -> Source {
 
 /// A source for another account.
 pub(crate) fn source_of(server: &MysqlServer, username: &str, password: &str) -> Source {
-    let (username, password) = (username.into(), Secret::new(password));
-    Source::new(SourceOptions { username, password, ..options(server) }).unwrap()
+    let (username, password, mut options) = (username.into(), Secret::new(password), options(server));
+    options.server = ServerOptions { username, password, ..options.server };
+    Source::new(options).unwrap()
 }
 
 /// `?, ?, ?`

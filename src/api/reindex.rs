@@ -70,7 +70,8 @@ pub struct Selection {
     /// Keys from min (included) to max (excluded).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<KeyRange>,
-    /// A SQL condition on the main table's columns, for example `created_at >= '2026-01-01'`.
+    /// A SQL condition on the main table's columns, for example `created_at >= '2026-01-01'`. Where the query
+    /// joins tables, write the columns with the query's alias of the main table: `o.created_at >= '2026-01-01'`.
     #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
     pub condition: Option<String>,

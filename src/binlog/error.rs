@@ -43,16 +43,16 @@ pub enum BinlogError {
         /// The cause.
         source: std::io::Error,
     },
-    /// The connection could not be made or the driver refused.
-    #[error("{what}: {source}")]
-    Driver {
+    /// What came has no place in the protocol.
+    #[error("{what}: the server sent {found}; is it MySQL or MariaDB, and nothing in between?")]
+    Unexpected {
         /// What was being done.
         what: &'static str,
-        /// The cause.
-        source: Box<mysql_async::Error>,
+        /// What came.
+        found: String,
     },
     /// Nothing was received for longer than three heartbeats.
-    #[error("binlog stream at {file}:{offset} is silent: no event or heartbeat within {seconds} s")]
+    #[error("binlog stream at {file}:{offset} is silent: nothing received within {seconds} s")]
     Silent {
         /// The file being streamed.
         file: Arc<str>,
@@ -85,7 +85,7 @@ pub enum BinlogError {
         /// What the server said.
         message: String,
     },
-    /// Wrong password, a missing privilege (REPLICATION SLAVE), or a server without binlog.
+    /// Wrong password, no agreement on TLS, a missing privilege (REPLICATION SLAVE), or a server without binlog.
     #[error("{what}: {message}")]
     Refused {
         /// What was being done.
@@ -168,7 +168,7 @@ impl BinlogError {
     pub fn class(&self) -> Class {
         match self {
             Self::Io { .. }
-            | Self::Driver { .. }
+            | Self::Unexpected { .. }
             | Self::Silent { .. }
             | Self::Ended { .. }
             | Self::ServerIdTaken { .. } => Class::Retry,

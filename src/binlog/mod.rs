@@ -29,6 +29,7 @@ mod state;
 mod stream;
 mod table_map;
 mod temporal;
+mod wire;
 
 pub use decoder::Decoder;
 pub use error::{At, BinlogError};

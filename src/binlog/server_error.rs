@@ -1,14 +1,13 @@
-//! What the driver's and the server's errors mean.
+//! What the connection's and the server's errors mean.
 
 use std::sync::Arc;
-
-use mysql_async::{DriverError, Error, IoError};
 
 use super::cursor::Cursor;
 use super::error::BinlogError;
 use super::header::{EventType, Header};
 use super::state::sums;
 use super::stream::StreamStart;
+use super::wire::WireError;
 
 /// Where a stream is, for its error messages.
 pub(super) struct Place {
@@ -55,23 +54,20 @@ const PASSING: [u16; 19] = [
 /// ER_SOURCE_FATAL_ERROR_READING_BINLOG.
 const FATAL_READING_BINLOG: u16 = 1236;
 
-pub(super) fn from_driver(what: &'static str, error: Error, place: &Place) -> BinlogError {
+pub(super) fn from_wire(what: &'static str, error: WireError, place: &Place) -> BinlogError {
     match error {
-        Error::Server(e) if e.code == FATAL_READING_BINLOG => fatal_reading(what, e.message, place),
-        Error::Server(e) if PASSING.contains(&e.code) => place.ended(format!("{} ({})", e.message, e.code)),
-        Error::Server(e) => BinlogError::Refused { what, message: format!("{} ({})", e.message, e.code) },
-        Error::Driver(
-            e @ (DriverError::UnknownAuthPlugin { .. }
-            | DriverError::MysqlOldPasswordDisabled
-            | DriverError::NoClientSslFlagFromServer
-            | DriverError::NoKeyFound
-            | DriverError::CleartextPluginDisabled),
-        ) => BinlogError::Refused { what, message: e.to_string() },
-        Error::Io(IoError::Tls(e)) => BinlogError::Refused { what, message: e.to_string() },
-        Error::Io(IoError::Io(source)) => {
+        WireError::Server { code: FATAL_READING_BINLOG, message } => fatal_reading(what, message, place),
+        WireError::Server { code, message } if PASSING.contains(&code) => {
+            place.ended(format!("{message} ({code})"))
+        }
+        WireError::Server { code, message } => {
+            BinlogError::Refused { what, message: format!("{message} ({code})") }
+        }
+        WireError::Refused(message) => BinlogError::Refused { what, message },
+        WireError::Unexpected(found) => BinlogError::Unexpected { what, found },
+        WireError::Io(source) => {
             BinlogError::Io { what: format!("{what} at {}:{}", place.file, place.offset), source }
         }
-        other => BinlogError::Driver { what, source: Box::new(other) },
     }
 }
 
@@ -94,8 +90,7 @@ mod tests {
 
     fn class(code: u16, message: &str) -> Class {
         let place = Place::new(&StreamStart::Gtids(GtidSet::default()), 7);
-        let error = mysql_async::ServerError { code, message: message.into(), state: "HY000".into() };
-        from_driver("test", Error::Server(error), &place).class()
+        from_wire("test", WireError::Server { code, message: message.into() }, &place).class()
     }
 
     #[test]

@@ -295,6 +295,36 @@ mod tests {
         assert!(matches!(end.unwrap().body, Body::StatementEnd));
     }
 
+    /// Rows without any column take no bytes: bytes that are left can never be used up by reading on.
+    #[test]
+    fn rows_without_columns_but_with_bytes_are_malformed() {
+        struct Blind;
+        impl crate::binlog::RowVisitor for Blind {
+            fn image(&mut self, _after: bool) {}
+            fn value(&mut self, _column: usize, _value: &crate::model::Value<'_>) {}
+        }
+        let mut state = State::default();
+        let position = || EventPosition { file: "b.1".into(), start: 4, end: 5 };
+        let of = |code| Header { event_type: EventType(code), ..header(0, 1) };
+        let map = [5, 0, 0, 0, 0, 0, 1, 0, 1, b'd', 0, 1, b't', 0, 2, 3, 3, 0, 3];
+        state.decode(of(19), position(), false, &map).unwrap();
+        let head = [5, 0, 0, 0, 0, 0, 1, 0, 2, 0, 2];
+        for (code, present) in [(30, &[0][..]), (31, &[0, 0]), (32, &[0])] {
+            let body = [&head, present].concat();
+            let event = state.decode(of(code), position(), false, &body).unwrap();
+            let Body::Rows(rows) = &event.body else { panic!("{event:?}") };
+            rows.visit(&mut Blind).unwrap();
+            assert!(rows.rows().next().unwrap().is_some(), "{code}: one row of defaults");
+            let body = [&head, present, &[1, 2, 3]].concat();
+            let event = state.decode(of(code), position(), false, &body).unwrap();
+            let Body::Rows(rows) = &event.body else { panic!("{event:?}") };
+            let visited = rows.visit(&mut Blind).unwrap_err();
+            assert!(matches!(visited, BinlogError::Malformed { .. }), "{code}: {visited}");
+            let read = rows.rows().next().unwrap_err();
+            assert!(matches!(read, BinlogError::Malformed { .. }), "{code}: {read}");
+        }
+    }
+
     #[test]
     fn unknown_events_are_errors_unless_ignorable() {
         let mut state = State::default();

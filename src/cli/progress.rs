@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tracing::Level;
 
 use crate::model::{BuildPhase, BuildProgress, Condition, ConditionStatus, ConditionType, TaskStatus};
 
@@ -49,14 +50,11 @@ struct Transitions {
 impl Transitions {
     fn tell(&mut self, status: &TaskStatus) {
         for (type_, new) in self.conditions(status) {
-            let good = (new.status == ConditionStatus::True) != type_.is_trouble();
             let (condition, reason, message) = (type_.name(), &*new.reason, &*new.message);
-            if comes_and_goes(type_, new) {
-                tracing::debug!(condition, status = %new.status, reason, "{message}");
-            } else if good || new.status == ConditionStatus::Unknown {
-                tracing::info!(condition, status = %new.status, reason, "{message}");
-            } else {
-                tracing::warn!(condition, status = %new.status, reason, "{message}");
+            match importance(type_, new) {
+                Level::WARN => tracing::warn!(condition, status = %new.status, reason, "{message}"),
+                Level::INFO => tracing::info!(condition, status = %new.status, reason, "{message}"),
+                _ => tracing::debug!(condition, status = %new.status, reason, "{message}"),
             }
         }
         for (name, build) in self.builds(status) {
@@ -87,6 +85,23 @@ impl Transitions {
         };
         status.builds.iter().filter(news).map(|(name, build)| (name.as_str(), build)).collect()
     }
+}
+
+fn importance(type_: ConditionType, new: &Condition) -> Level {
+    let good = (new.status == ConditionStatus::True) != type_.is_trouble();
+    if is_told_by_the_worker(type_, new) || comes_and_goes(type_, new) {
+        Level::DEBUG
+    } else if good || new.status == ConditionStatus::Unknown {
+        Level::INFO
+    } else {
+        Level::WARN
+    }
+}
+
+/// What stands in the way of a start: the worker logs it once, and both conditions repeat its words.
+fn is_told_by_the_worker(type_: ConditionType, new: &Condition) -> bool {
+    new.status == ConditionStatus::False
+        && (type_ == ConditionType::Preflight || (type_ == ConditionType::Ready && new.reason == "Preflight"))
 }
 
 /// Under load a task falls behind by milliseconds and catches up every second: that is no news.
@@ -231,6 +246,21 @@ mod tests {
         assert!(transitions.conditions(&status).is_empty() && transitions.builds(&status).is_empty());
         status.set(ConditionType::Repairing, true, "Purged", "");
         assert_eq!(transitions.conditions(&status)[0].0, ConditionType::Repairing);
+    }
+
+    #[test]
+    fn a_refusal_is_left_to_the_worker_to_tell() {
+        let mut status = TaskStatus::default();
+        status.set(ConditionType::Preflight, false, "Refused", "no such index");
+        status.set(ConditionType::Ready, false, "Preflight", "no such index");
+        let levels = |status: &TaskStatus| -> Vec<Level> {
+            let news = Transitions::default().conditions(status).into_iter();
+            news.map(|(type_, condition)| importance(type_, condition)).collect()
+        };
+        assert_eq!(levels(&status), [Level::DEBUG, Level::DEBUG]);
+        status.set(ConditionType::Ready, false, "Halted", "403");
+        status.set(ConditionType::Preflight, true, "Passed", "");
+        assert!(levels(&status).contains(&Level::WARN) && levels(&status).contains(&Level::INFO));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::{progress, signals};
 use crate::api::State;
 use crate::metrics::{Metrics, TaskMetrics};
 use crate::model::{BuildPhase, ConditionType, TaskStatus};
-use crate::pipeline::{self, Control, FileStore, TaskOptions, WorkerError};
+use crate::pipeline::{self, Control, FileStore, OpenError, TaskOptions, WorkerError};
 
 /// How long a stop may take.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -65,7 +65,7 @@ async fn work(
         Ok(store) => store,
         Err(error) => {
             findings(&error);
-            return Exit::NotOwner;
+            return if matches!(error, OpenError::Held(_)) { Exit::NotOwner } else { Exit::Findings };
         }
     };
     if file.task.spec.state != State::Running {
@@ -138,4 +138,34 @@ fn metrics(file: &TaskFile) -> Result<(Arc<Metrics>, TaskMetrics), crate::metric
 pub(super) fn findings(error: &dyn std::fmt::Display) -> Exit {
     eprintln!("{error}");
     Exit::Findings
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+
+    fn args(state_dir: PathBuf) -> RunArgs {
+        RunArgs {
+            file: Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/examples/orders.yaml"),
+            state_dir,
+            listen: None,
+            until_caught_up: false,
+            take_over: false,
+            write_log: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn exit_codes_tell_a_held_state_from_one_that_cannot_be_used() {
+        let folder = std::env::temp_dir().join(format!("binlog-operator-exit-{}", std::process::id()));
+        let held = FileStore::open(&folder, false).unwrap();
+        assert_eq!(Box::pin(run(args(folder.clone()), None)).await, Exit::NotOwner);
+        drop(held);
+        let file = folder.join("a-file");
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(Box::pin(run(args(file), None)).await, Exit::Findings);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

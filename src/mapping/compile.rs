@@ -55,6 +55,8 @@ pub(super) fn compile(parsed: &ParsedQuery, catalog: &Catalog) -> Result<Plan, M
         warnings,
         fold: names.fold(),
         hash: hash(&parsed.input),
+        parsed: parsed.clone(),
+        catalog: catalog.clone(),
     })
 }
 
@@ -241,7 +243,7 @@ impl Build<'_, '_> {
                         let derived = derived.ok_or_else(|| {
                             MappingError::unsupported(
                                 format!("the path from {}", table.table),
-                                "report it, and give the table a `lookup` meanwhile",
+                                "report it, and give the table `all: true` meanwhile",
                             )
                         })?;
                         let columns = derived.columns.clone();

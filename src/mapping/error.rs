@@ -78,8 +78,7 @@ pub enum MappingError {
     /// No equality leads from a table to the main key.
     #[error(
         "no path from {table} (alias {alias}) to the main key: {found}; add to mapping.tables for {table} one of \
-         `column` (its column that holds the main key), `lookup` (SQL that finds the keys), `ignore: true`, or \
-         `all: true` (any change rebuilds)"
+         `column` (its column that holds the main key), `ignore: true`, or `all: true` (any change rebuilds)"
     )]
     NoPath {
         /// The table.

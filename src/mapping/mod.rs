@@ -21,6 +21,7 @@ mod explain;
 mod functions;
 mod keys;
 mod lookup;
+mod meaning;
 mod overrides;
 mod paths;
 mod plan;

@@ -75,7 +75,7 @@ fn check_columns(build: &Build<'_, '_>, table: &TableName, columns: &[String]) -
         let key = build.analysis.occurrences.get(at.occurrence).and_then(|o| o.column(at.column));
         if let Some(key) = key.filter(|key| !compat::same_family(column, key)) {
             let found = format!("column {name} is {}, the main key is {}", column.sql_type, key.sql_type);
-            return Err(fail(table, found, "name a column that holds the main key, or give a `lookup`"));
+            return Err(fail(table, found, "name a column that holds the main key, or write `all: true`"));
         }
     }
     Ok(())

@@ -8,10 +8,10 @@ use super::bound::BoundTable;
 use super::error::MappingError;
 use super::keys::{self, KeyColumn};
 use super::lookup::Lookup;
-use super::query::{QueryText, TableAction};
+use super::query::{ParsedQuery, QueryText, TableAction};
 use super::scope::canonical;
 use super::walk::WalkText;
-use crate::model::{CatalogColumn, Column, Key, KeyPart, TableName};
+use crate::model::{Catalog, CatalogColumn, Column, Key, KeyPart, TableName};
 
 /// A query compiled against the live schema.
 #[derive(Clone, Debug)]
@@ -28,6 +28,9 @@ pub struct Plan {
     pub(super) warnings: Vec<String>,
     pub(super) fold: bool,
     pub(super) hash: String,
+    /// What it was compiled from.
+    pub(super) parsed: ParsedQuery,
+    pub(super) catalog: Catalog,
 }
 
 /// What the changes of one table mean.

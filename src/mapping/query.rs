@@ -184,7 +184,7 @@ pub(super) fn main_select(query: &Query) -> Result<&Select, MappingError> {
     if query.limit_clause.is_some() {
         return Err(MappingError::not_separable(
             "LIMIT in the main query counts rows of several ids",
-            "take LIMIT out, or use query.batch: One once it is available",
+            "take LIMIT out",
         ));
     }
     match &*query.body {

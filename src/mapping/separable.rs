@@ -7,24 +7,23 @@ use crate::model::ColumnKind;
 
 /// Refuses groups and windows of the main block that can span several keys.
 pub(super) fn check(analysis: &Analysis<'_>, main: &Main<'_>, key: &[ColRef]) -> Result<(), MappingError> {
-    let batch = "or use query.batch: One once it is available";
     if main.facts.aggregated && !main.facts.grouped {
         return Err(MappingError::not_separable(
             "an aggregate without GROUP BY makes one row of all ids",
-            format!("aggregate in a correlated subquery or group by the key, {batch}"),
+            "aggregate in a subquery that is correlated with the key, or group by the key",
         ));
     }
     let covers = Covers { analysis, main, key };
     if main.facts.grouped && !covers.key(&main.facts.group) {
         return Err(MappingError::not_separable(
             "GROUP BY does not contain the key, so a group can span several ids",
-            format!("add the key's column to GROUP BY, {batch}"),
+            "add the key's column to GROUP BY",
         ));
     }
     if !main.facts.windows.iter().all(|partition| covers.key(partition)) {
         return Err(MappingError::not_separable(
             "a window is not partitioned by the key, so it spans several ids",
-            format!("add the key's column to PARTITION BY, {batch}"),
+            "add the key's column to PARTITION BY",
         ));
     }
     spellings(&covers)

@@ -230,6 +230,14 @@ impl TaskMetrics {
         Gauge(self.labelled.build_keys_estimate.with_label_values(&labels)).set(estimate);
     }
 
+    /// The build is over: its figures are no longer exported.
+    pub fn build_ended(&self, build: &str) {
+        let labels = [&*self.task, build];
+        // one that was never exported is not there to be removed
+        let _ = self.labelled.build_keys_done.remove_label_values(&labels);
+        let _ = self.labelled.build_keys_estimate.remove_label_values(&labels);
+    }
+
     /// Whether a condition holds.
     pub fn condition(&self, condition: &str, holds: bool) {
         self.labelled.condition.with_label_values(&[&*self.task, condition]).set(i64::from(holds));
@@ -296,6 +304,19 @@ mod tests {
             assert!(text.lines().any(|l| l == line), "{line}\n{text}");
         }
         assert_eq!((task.documents_written.get(), task.lag_seconds.get()), (6, 7));
+    }
+
+    #[test]
+    fn a_build_that_is_over_is_exported_no_longer() {
+        let metrics = Metrics::new().unwrap();
+        let task = metrics.task("orders").unwrap();
+        for build in ["full", "part"] {
+            task.build(build, 10, 100);
+        }
+        task.build_ended("full");
+        task.build_ended("never-begun");
+        let text = metrics.render().unwrap();
+        assert!(!text.contains("build=\"full\"") && text.contains("build=\"part\""), "{text}");
     }
 
     #[test]

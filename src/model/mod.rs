@@ -1,5 +1,5 @@
 //! The domain's words, shared by every room: GTID sets, binlog positions, tables and columns, values of
-//! row images, keys of documents, and the checkpoint.
+//! row images, keys of documents, the checkpoint, and how a server is reached.
 //!
 //! In: nothing. Out: plain types with total functions. Nothing here does I/O or reads a clock; what can
 //! fail is parsing text ([`ParseError`]).
@@ -10,6 +10,7 @@ mod checkpoint;
 mod gtid;
 mod key;
 mod position;
+mod server;
 mod status;
 mod table;
 mod value;
@@ -22,6 +23,7 @@ pub use checkpoint::{
 pub use gtid::{Gtid, GtidSet, Tag, Uuid};
 pub use key::{Key, KeyPart};
 pub use position::{BinlogPosition, StreamPosition};
+pub use server::{Secret, ServerOptions, TlsMode, TlsOptions};
 pub use status::{BuildProgress, Condition, ConditionStatus, ConditionType, TableMapping, TaskStatus};
 pub use table::{Column, ColumnKind, TableName};
 pub use value::Value;

@@ -88,7 +88,7 @@ impl Feed {
         let verify = self.verifiable().await?;
         let start = self.start(verify.as_ref());
         let options = StreamOptions { heartbeat: self.heartbeat, ..StreamOptions::new(self.server_id()) };
-        let mut stream = Stream::open(self.source.stream_opts().await?, &start, options).await?;
+        let mut stream = Stream::open(&self.source.options().server, &start, options).await?;
         let history = SchemaHistory::new(self.schemas.iter().cloned());
         let mut decoder = Decoder::new();
         decoder.set_file(&self.from.binlog.file);
@@ -136,7 +136,7 @@ impl Feed {
     /// The transaction to check the server by, where it still has it; a gap where the server lacks what we
     /// have seen.
     async fn verifiable(&self) -> Result<Option<LastTransaction>, End> {
-        let Some(ours) = &self.from.gtids else { return Ok(self.verify.clone()) };
+        let Some(ours) = &self.from.gtids else { return self.kept().await };
         let deadline = tokio::time::Instant::now() + CATCH_UP;
         loop {
             let executed = self.source.executed().await?.gtids.unwrap_or_default();
@@ -155,6 +155,17 @@ impl Feed {
         let purged = self.source.purged().await?.unwrap_or_default();
         let there = |last: &LastTransaction| last.gtid.as_ref().is_some_and(|gtid| !purged.contains(gtid));
         Ok(self.verify.clone().filter(there))
+    }
+
+    /// Without GTIDs: the transaction to check the server by, where its file is still there. The one before a
+    /// file's first can be purged while the position itself is not.
+    async fn kept(&self) -> Result<Option<LastTransaction>, End> {
+        let Some(last) = self.verify.clone().filter(|last| last.start.file != self.from.binlog.file) else {
+            return Ok(self.verify.clone());
+        };
+        let files = self.source.binlogs().await?;
+        let oldest = files.first().map(|file| BinlogPosition { file: file.name.clone(), offset: 0 });
+        Ok(oldest.is_some_and(|oldest| oldest <= last.start).then_some(last))
     }
 
     fn start(&self, verify: Option<&LastTransaction>) -> StreamStart {

@@ -6,9 +6,9 @@ use crate::api::{
     self, Credentials, KeyText, OnChange, OnGap, Reindex, Selected, SinkCredentials, SyncTaskSpec, Volatile,
 };
 use crate::mapping::{QueryText, TableAction, TableRule};
-use crate::model::TableName;
+use crate::model::{Secret, ServerOptions, TableName, TlsMode, TlsOptions};
 use crate::sink::{Auth, CreateIndex, SinkOptions, Tls};
-use crate::source::{Secret, SourceOptions, TlsMode, TlsOptions};
+use crate::source::SourceOptions;
 
 impl TaskOptions {
     /// The options of a task. `name` is `namespace/name`; `uid` says whose state it is.
@@ -69,13 +69,10 @@ fn source(spec: &SyncTaskSpec, credentials: &Credentials) -> SourceOptions {
         client_key: pem(credentials.source_client.as_ref().map(|c| c.key.expose())),
         server_name: source.tls.as_ref().and_then(|tls| tls.server_name.clone()),
     };
+    let (host, port, username) = (source.host.clone(), source.port(), credentials.username.clone());
     SourceOptions {
-        host: source.host.clone(),
-        port: source.port(),
-        username: credentials.username.clone(),
-        password,
+        server: ServerOptions { host, port, username, password, tls },
         database: source.database.clone(),
-        tls,
         query_timeout: spec.limits.query_timeout.get(),
         ..SourceOptions::default()
     }

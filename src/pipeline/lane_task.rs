@@ -172,6 +172,7 @@ impl LaneTask {
                     Some((first, second)) => todo.extend([second, first]),
                     None => return Err(Written::TooLarge),
                 },
+                Err(error @ SinkError::Busy { .. }) => return Err(Written::Busy(sink_failure(&error))),
                 Err(error) => return Err(Written::Failed(sink_failure(&error))),
             }
         }

@@ -4,10 +4,12 @@
 //! What decides is [`core`], pure; what carries out is the shell around it: [`run`].
 
 pub mod core;
+mod epoch_files;
 mod feed;
 mod file_store;
 mod from_spec;
 mod lane_task;
+mod last;
 mod orders;
 mod place;
 mod prepare;
@@ -20,7 +22,7 @@ mod translate;
 mod worker;
 mod write_log;
 
-pub use file_store::FileStore;
+pub use file_store::{FileStore, OpenError};
 pub use orders::Control;
 pub use prepare::{Obstacle, Prepared, Report, check, plan};
 pub use request::{BuildRequest, Requested};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::core::{Command, Failure, Input, Outcome, Page, Place};
+use super::last::last_transaction;
 use super::prepare::columns_of;
 use super::shared::{Shared, sink_failure, source_failure, visibility};
 use super::sweep_keys::key_of;
@@ -36,8 +37,8 @@ pub(super) async fn take_place(shared: &Shared) -> Outcome<Box<Place>> {
     shared.set_index_uuid(&index.uuid);
     shared.set_settled(start.wait_until.clone());
     Ok(Box::new(Place {
+        last_transaction: last_transaction(shared, &start.position).await,
         position: start.position,
-        last_transaction: None,
         server_uuid: server.server_uuid,
         index_uuid: index.uuid,
         schemas: columns_of(&catalog),

@@ -131,7 +131,11 @@ impl Reporter {
         metrics.rows_pruned.add(rows.1.saturating_sub(old.1));
         metrics.ignorable_events.add(rows.2.saturating_sub(old.2));
         for (name, build) in &status.builds {
-            metrics.build(name, build.keys_done, build.keys_estimate);
+            if build.phase.is_over() {
+                metrics.build_ended(name);
+            } else {
+                metrics.build(name, build.keys_done, build.keys_estimate);
+            }
         }
         for (condition, said) in &status.conditions {
             metrics.condition(condition.name(), said.status == crate::model::ConditionStatus::True);

@@ -12,7 +12,6 @@
 //! create an index of that name in spite of `require_alias`.
 
 mod answer;
-mod batch;
 mod bulk;
 mod client;
 mod describe;
@@ -30,7 +29,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use reqwest::Method;
 
-pub use batch::BatchLimit;
 pub use bulk::{ActionKind, Bulk, BulkBody, Document, MAX_ID_BYTES};
 pub use error::{Result, SinkError};
 pub use index::IndexState;

@@ -9,9 +9,10 @@ use mysql_async::{Conn, DriverError, Error as Driver, Opts};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::options::{SourceOptions, TlsMode};
+use super::options::SourceOptions;
 use super::session::{self, Session};
 use super::{Reader, Result, SourceError};
+use crate::model::TlsMode;
 
 /// A server, as a factory of connections. Clones share one connection for short questions.
 #[derive(Clone)]
@@ -36,7 +37,7 @@ impl fmt::Debug for Source {
 impl Source {
     /// Checks the options; connects nowhere.
     pub fn new(options: SourceOptions) -> Result<Self> {
-        if options.host.is_empty() {
+        if options.server.host.is_empty() {
             return Err(SourceError::Options("host is empty".into()));
         }
         let opts = options.mysql_opts()?;
@@ -52,15 +53,6 @@ impl Source {
     /// A connection of its own for causal reads.
     pub async fn reader(&self) -> Result<Reader> {
         Ok(Reader::new(self.clone(), self.connect().await?))
-    }
-
-    /// Options for a connection that somebody else makes (the binlog stream), after one connection has
-    /// shown whether the server has TLS. Never print them: their `Debug` shows the password.
-    pub async fn stream_opts(&self) -> Result<Opts> {
-        if self.options().tls.mode == TlsMode::Preferred {
-            let _ = self.connect_bare().await?.disconnect().await;
-        }
-        Ok(self.current_opts())
     }
 
     /// A connection with the session's settings made.
@@ -80,7 +72,7 @@ impl Source {
         match timeout(limit, Conn::new(self.current_opts())).await {
             Ok(Ok(conn)) => return Ok(conn),
             Ok(Err(Driver::Driver(DriverError::NoClientSslFlagFromServer)))
-                if self.options().tls.mode == TlsMode::Preferred =>
+                if self.options().server.tls.mode == TlsMode::Preferred =>
             {
                 self.inner.plain.store(true, Ordering::Relaxed);
             }

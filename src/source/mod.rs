@@ -26,7 +26,7 @@ mod visibility;
 
 pub use connect::Source;
 pub use error::{RecordError, SourceError};
-pub use options::{Secret, SourceOptions, TlsMode, TlsOptions};
+pub use options::SourceOptions;
 pub use preflight::{Finding, Severity};
 pub use reader::{KeyedQuery, MAX_KEYS, ReadStats, Reader, RowSink, padded_size};
 pub use server::{BinlogFile, Flavor, ServerInfo};

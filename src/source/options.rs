@@ -1,91 +1,19 @@
-//! How to reach the server.
+//! How the source's SQL connections are made.
 
-use std::fmt;
 use std::time::Duration;
 
 use mysql_async::{ClientIdentity, Opts, OptsBuilder, SslOpts};
 
 use super::{Result, SourceError};
+use crate::model::{ServerOptions, TlsMode};
 
-/// A text that is never printed: `Debug` shows `***` and there is no `Display`.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, to hand to a library.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-/// How much TLS is asked for; the names are MySQL's own `ssl-mode`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum TlsMode {
-    /// Never.
-    Disabled,
-    /// Encrypted where the server offers TLS, plain where it does not; the certificate is not checked.
-    #[default]
-    Preferred,
-    /// Encrypted or refused; the certificate is not checked.
-    Required,
-    /// The certificate must come from a trusted authority; its name is not checked.
-    VerifyCa,
-    /// The certificate must come from a trusted authority and name the host.
-    VerifyIdentity,
-}
-
-/// TLS settings. All PEM.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct TlsOptions {
-    /// Default: [`TlsMode::Preferred`].
-    pub mode: TlsMode,
-    /// Authorities to trust instead of the public ones.
-    pub ca: Option<Vec<u8>>,
-    /// The client's certificate chain; together with `client_key`.
-    pub client_certificate: Option<Vec<u8>>,
-    /// The client's private key.
-    pub client_key: Option<Vec<u8>>,
-    /// The name to expect in the certificate instead of the host's.
-    pub server_name: Option<String>,
-}
-
-impl fmt::Debug for TlsOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsOptions")
-            .field("mode", &self.mode)
-            .field("ca", &self.ca.is_some())
-            .field("client_certificate", &self.client_certificate.is_some())
-            .field("server_name", &self.server_name)
-            .finish_non_exhaustive()
-    }
-}
-
-/// How to reach a MySQL or MariaDB server.
+/// A server, and how long to wait for it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SourceOptions {
-    /// Host name or address.
-    pub host: String,
-    /// TCP port. Default 3306.
-    pub port: u16,
-    /// The account's name.
-    pub username: String,
-    /// Its password.
-    pub password: Secret,
+    /// How to reach it.
+    pub server: ServerOptions,
     /// The schema of unqualified table names. Default none.
     pub database: Option<String>,
-    /// TLS. Default: preferred.
-    pub tls: TlsOptions,
     /// Limit for a new connection, from TCP to the session's settings. Default 5 s.
     pub connect_timeout: Duration,
     /// Limit for one statement; what runs longer is killed on the server as well. Default 30 s.
@@ -104,12 +32,8 @@ const MAX_PACKET: usize = 1 << 30;
 impl Default for SourceOptions {
     fn default() -> Self {
         Self {
-            host: "127.0.0.1".into(),
-            port: 3306,
-            username: String::new(),
-            password: Secret::default(),
+            server: ServerOptions::default(),
             database: None,
-            tls: TlsOptions::default(),
             connect_timeout: Duration::from_secs(5),
             query_timeout: Duration::from_secs(30),
             visibility_timeout: Duration::from_secs(10),
@@ -119,12 +43,11 @@ impl Default for SourceOptions {
 
 impl SourceOptions {
     /// The options as mysql_async takes them, with TLS unless it is disabled. Never print them: their
-    /// `Debug` shows the password. With [`TlsMode::Preferred`] take `Source::stream_opts`, which knows
-    /// whether the server has TLS.
+    /// `Debug` shows the password.
     ///
     /// # Errors
     /// [`SourceError::Options`] for a client certificate without its key, or the other way round.
-    pub fn mysql_opts(&self) -> Result<Opts> {
+    pub(super) fn mysql_opts(&self) -> Result<Opts> {
         Ok(self.builder(self.ssl_opts()?))
     }
 
@@ -135,15 +58,15 @@ impl SourceOptions {
 
     /// `host:port`, for messages.
     pub fn address(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+        format!("{}:{}", self.server.host, self.server.port)
     }
 
     fn builder(&self, ssl: Option<SslOpts>) -> Opts {
         OptsBuilder::default()
-            .ip_or_hostname(self.host.clone())
-            .tcp_port(self.port)
-            .user(Some(self.username.clone()))
-            .pass(Some(self.password.expose().to_owned()))
+            .ip_or_hostname(self.server.host.clone())
+            .tcp_port(self.server.port)
+            .user(Some(self.server.username.clone()))
+            .pass(Some(self.server.password.expose().to_owned()))
             .db_name(self.database.clone())
             .prefer_socket(false)
             .max_allowed_packet(Some(MAX_PACKET))
@@ -156,7 +79,7 @@ impl SourceOptions {
     }
 
     fn ssl_opts(&self) -> Result<Option<SslOpts>> {
-        let tls = &self.tls;
+        let tls = &self.server.tls;
         let identity = match (&tls.client_certificate, &tls.client_key) {
             (Some(chain), Some(key)) => Some(ClientIdentity::new(chain.clone().into(), key.clone().into())),
             (None, None) => None,
@@ -190,16 +113,13 @@ impl SourceOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Secret, TlsOptions};
 
     #[test]
-    fn secrets_are_not_printed() {
-        let options = SourceOptions {
-            password: Secret::new("hunter2"),
-            tls: TlsOptions { client_key: Some(b"hunter2".to_vec()), ..TlsOptions::default() },
-            ..SourceOptions::default()
-        };
-        assert!(!format!("{options:?}").contains("hunter2"));
-        let error = options.mysql_opts().unwrap_err();
+    fn a_key_without_its_certificate_is_refused_and_not_shown() {
+        let tls = TlsOptions { client_key: Some(b"hunter2".to_vec()), ..TlsOptions::default() };
+        let server = ServerOptions { password: Secret::new("hunter2"), tls, ..ServerOptions::default() };
+        let error = SourceOptions { server, ..SourceOptions::default() }.mysql_opts().unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"));
     }
 }

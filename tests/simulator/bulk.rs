@@ -70,7 +70,7 @@ impl World {
         let mut delay = self.latency().min(latest);
         if self.rng.chance(self.weather.bulk_fails) {
             match self.rng.below(5) {
-                0 => return self.answer(owner, lane, Written::Failed(later("429 of the whole request"))),
+                0 => return self.answer(owner, lane, Written::Busy(later("busy"))),
                 1 if self.rng.chance(100) => {
                     let failure = Failure { class: Class::Halt, message: "403".into() };
                     return self.answer(owner, lane, Written::Failed(failure));

@@ -26,7 +26,6 @@ impl Ready {
         }
         let script = bench.scratch.path().join("pages.sql");
         std::fs::write(&script, sql).unwrap();
-        bench.search.refresh(index).await;
         let docs: Vec<_> = bench.search.docs(index).await.unwrap().into_iter().collect();
         assert_eq!(docs.len() as u64, ORDERS);
         let body = |docs: &[(String, e2e::search::Doc)]| {

@@ -8,7 +8,10 @@
     clippy::string_slice
 )]
 
+#[cfg(feature = "long")]
+mod mariadb;
 mod printer;
+mod sign_in;
 mod streaming;
 mod workload;
 

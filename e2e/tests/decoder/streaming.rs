@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 use binlog_operator::binlog::{
     BinlogError, BinlogFile, Body, Decoder, RawEvent, Stream, StreamOptions, StreamStart,
 };
-use binlog_operator::model::{BinlogPosition, Class, Gtid, GtidSet, Tag};
+use binlog_operator::model::{BinlogPosition, Class, Gtid, GtidSet, Secret, ServerOptions, Tag};
 use e2e::{MysqlOptions, MysqlServer};
-use mysql_async::OptsBuilder;
 use tokio::time::timeout;
 
 use crate::{server, workload};
@@ -69,7 +68,7 @@ async fn the_stream_gives_what_the_files_hold() {
         let parts = [workload::TABLES, workload::ROWS, workload::TRANSACTIONS, workload::TAGGED];
         let server = server(flags, &parts).await;
         let files = without_flag(in_files(&server).await);
-        let mut stream = Stream::open(server.opts(), &everything(), options(1)).await.unwrap();
+        let mut stream = Stream::open(&server.login(), &everything(), options(1)).await.unwrap();
         let streamed = without_flag(drain(&mut stream).await);
         assert_eq!(streamed.keys().collect::<Vec<_>>(), files.keys().collect::<Vec<_>>());
         assert!(streamed == files, "bytes differ");
@@ -77,7 +76,7 @@ async fn the_stream_gives_what_the_files_hold() {
         // From the middle of a file.
         let (middle, _) = files.iter().nth(20).unwrap();
         let start = StreamStart::File(BinlogPosition { file: middle.0.clone(), offset: middle.1 });
-        let mut stream = Stream::open(server.opts(), &start, options(1)).await.unwrap();
+        let mut stream = Stream::open(&server.login(), &start, options(1)).await.unwrap();
         let rest = without_flag(drain(&mut stream).await);
         let expected: Vec<_> = files.range(middle.clone()..).map(|(place, _)| place.clone()).collect();
         assert_eq!(rest.keys().cloned().collect::<Vec<_>>(), expected);
@@ -90,7 +89,8 @@ async fn the_stream_gives_what_the_files_hold() {
             wanted.remove(&Gtid { uuid: tagged.0, tag, number });
         }
         let missing = executed.minus(&wanted);
-        let mut stream = Stream::open(server.opts(), &StreamStart::Gtids(wanted), options(1)).await.unwrap();
+        let mut stream =
+            Stream::open(&server.login(), &StreamStart::Gtids(wanted), options(1)).await.unwrap();
         let mut found = GtidSet::default();
         let mut decoder = Decoder::new();
         while let Ok(raw) = stream.next_raw().await {
@@ -117,7 +117,7 @@ async fn events_over_64_mib_come_through() {
             "INSERT INTO d.big VALUES (2, REPEAT('b', 80000000)), (3, 'c')",
         ])
         .await;
-    let mut stream = Stream::open(server.opts(), &everything(), options(1)).await.unwrap();
+    let mut stream = Stream::open(&server.login(), &everything(), options(1)).await.unwrap();
     let (mut sizes, mut decoder) = (Vec::new(), Decoder::new());
     while let Ok(raw) = stream.next_raw().await {
         decoder.push(raw);
@@ -136,9 +136,8 @@ async fn events_over_64_mib_come_through() {
     assert_eq!(sizes, [17_000_000, 80_000_000, 1]);
 }
 
-async fn failure(server: &MysqlServer, opts: mysql_async::Opts, start: StreamStart) -> BinlogError {
-    let _ = server;
-    match Stream::open(opts, &start, options(7)).await {
+async fn failure(login: ServerOptions, start: StreamStart) -> BinlogError {
+    match Stream::open(&login, &start, options(7)).await {
         Err(e) => e,
         Ok(mut stream) => loop {
             if let Err(e) = stream.next_raw().await {
@@ -159,37 +158,38 @@ async fn refusals_and_lost_positions_are_told_apart() {
         ])
         .await;
     let login = |user: &str, pass: &str| {
-        OptsBuilder::from_opts(server.opts()).user(Some(user)).pass(Some(pass)).into()
+        let (username, password) = (user.into(), Secret::new(pass));
+        ServerOptions { username, password, ..server.login() }
     };
-    let wrong = failure(&server, login("strong", "wrong"), everything()).await;
+    let wrong = failure(login("strong", "wrong"), everything()).await;
     assert!(matches!(wrong, BinlogError::Refused { .. }) && !wrong.to_string().contains("wrong"), "{wrong}");
-    let weak = failure(&server, login("weak", "x"), everything()).await;
+    let weak = failure(login("weak", "x"), everything()).await;
     assert!(matches!(weak, BinlogError::Refused { .. }), "{weak:?}");
-    let strong = failure(&server, login("strong", "right"), everything()).await;
+    let strong = failure(login("strong", "right"), everything()).await;
     assert!(matches!(strong, BinlogError::Ended { .. }), "{strong:?}");
 
     let at = |file: &str, offset| StreamStart::File(BinlogPosition { file: file.into(), offset });
     for lost in [at("binlog.999999", 4), at("binlog.000001", 99_999_999)] {
-        let lost = failure(&server, server.opts(), lost).await;
+        let lost = failure(server.login(), lost).await;
         assert!(matches!(lost, BinlogError::PositionLost { .. }) && lost.class() == Class::Gap, "{lost:?}");
     }
     let foreign = "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5".parse().unwrap();
-    let ahead = failure(&server, server.opts(), StreamStart::Gtids(foreign)).await;
+    let ahead = failure(server.login(), StreamStart::Gtids(foreign)).await;
     println!("a GTID set that is not the server's: {ahead}");
     server.purge().await;
-    let purged = failure(&server, server.opts(), everything()).await;
+    let purged = failure(server.login(), everything()).await;
     assert!(matches!(purged, BinlogError::PositionLost { .. }), "{purged:?}");
 }
 
 #[tokio::test]
 async fn a_server_without_gtids_or_binlog_refuses() {
     let server = MysqlServer::start(MysqlOptions { gtid: false, ..MysqlOptions::default() }).await;
-    let refused = failure(&server, server.opts(), everything()).await;
+    let refused = failure(server.login(), everything()).await;
     assert!(matches!(refused, BinlogError::Refused { .. }), "{refused:?}");
     drop(server);
     let server = MysqlServer::start(MysqlOptions::default().flag("--skip-log-bin")).await;
     let start = StreamStart::File(BinlogPosition { file: "binlog.000001".into(), offset: 4 });
-    let refused = failure(&server, server.opts(), start).await;
+    let refused = failure(server.login(), start).await;
     assert!(matches!(refused, BinlogError::Refused { .. }), "{refused:?}");
 }
 
@@ -198,7 +198,7 @@ async fn heartbeats_come_and_a_frozen_server_is_found() {
     let server = server(MysqlOptions::default(), &[workload::TABLES]).await;
     let mut options = options(3);
     options.end_at_eof = false;
-    let mut stream = Stream::open(server.opts(), &everything(), options).await.unwrap();
+    let mut stream = Stream::open(&server.login(), &everything(), options).await.unwrap();
     let (mut heartbeats, mut decoder) = (0, Decoder::new());
     while heartbeats < 3 {
         decoder.push(timeout(Duration::from_secs(5), stream.next_raw()).await.unwrap().unwrap());
@@ -233,9 +233,9 @@ async fn the_older_of_two_streams_with_one_id_is_told() {
     let server = server(MysqlOptions::default(), &[workload::TABLES]).await;
     let mut follow = options(9);
     follow.end_at_eof = false;
-    let mut first = Stream::open(server.opts(), &everything(), follow.clone()).await.unwrap();
+    let mut first = Stream::open(&server.login(), &everything(), follow.clone()).await.unwrap();
     first.next_raw().await.unwrap();
-    let mut second = Stream::open(server.opts(), &everything(), follow).await.unwrap();
+    let mut second = Stream::open(&server.login(), &everything(), follow).await.unwrap();
     second.next_raw().await.unwrap();
     let taken = loop {
         if let Err(e) = timeout(Duration::from_secs(10), first.next_raw()).await.unwrap() {
@@ -254,7 +254,7 @@ async fn a_reader_that_holds_back_keeps_its_stream() {
         .await;
     let mut follow = options(11);
     follow.end_at_eof = false;
-    let mut stream = Stream::open(server.opts(), &everything(), follow).await.unwrap();
+    let mut stream = Stream::open(&server.login(), &everything(), follow).await.unwrap();
     stream.next_raw().await.unwrap();
     // More than the sockets' buffers hold.
     for _ in 0..12 {
@@ -276,7 +276,7 @@ async fn a_server_that_goes_away_is_a_retry() {
     let mut follow = options(13);
     follow.end_at_eof = false;
     for clean in [true, false] {
-        let mut stream = Stream::open(server.opts(), &everything(), follow.clone()).await.unwrap();
+        let mut stream = Stream::open(&server.login(), &everything(), follow.clone()).await.unwrap();
         stream.next_raw().await.unwrap();
         if clean {
             server.stop().await;
@@ -289,7 +289,7 @@ async fn a_server_that_goes_away_is_a_retry() {
             }
         };
         assert_eq!(gone.class(), Class::Retry, "{gone:?}");
-        let refused = failure(&server, server.opts(), everything()).await;
+        let refused = failure(server.login(), everything()).await;
         assert_eq!(refused.class(), Class::Retry, "{refused:?}");
         server.boot().await;
     }

@@ -1,8 +1,8 @@
 //! Tables that change in mid-stream.
 
-use crate::rig::{Rig, full_metadata};
+use crate::rig::{Plan, Rig, full_metadata, statements};
 use e2e::shared::{self, name};
-use e2e::{MysqlServer, Shop, Size};
+use e2e::{Kind, MysqlServer, Shop, Size};
 
 /// Without names in the table maps a column before the key moves every position: the old one's place now holds
 /// a number that would be an order's id too.
@@ -64,4 +64,33 @@ async fn truncate_is_a_gap_and_is_repaired() {
     assert!(log.contains("TRUNCATE"), "the gap is not named: {log}");
     rig.run(&["INSERT INTO {db}.orders (user_id, total, created_at) VALUES (3, 5.5, NOW(3))"]).await;
     assert_eq!(rig.equal("a new row").await, 1);
+}
+
+/// A name that the query writes without a table stands for another column from one moment to the next: documents
+/// of rows that never changed are other ones.
+#[tokio::test]
+async fn a_new_column_that_captures_a_name_rebuilds_the_documents() {
+    let mysql = shared::mysql().await;
+    let mut plan = Plan::on(mysql, "capture");
+    let columns =
+        "(SELECT COUNT(*) FROM {db}.child c WHERE c.main_id = m.id AND note = 'one') AS n FROM {db}.main m";
+    plan.sql = format!("SELECT m.id, {columns} WHERE m.id IN (:ids)");
+    plan.check = format!("SELECT CAST(m.id AS CHAR), m.id, {columns}");
+    plan.kinds = vec![Kind::Number, Kind::Number];
+    plan.setup = statements(&[
+        "CREATE TABLE {db}.main (id BIGINT PRIMARY KEY, note VARCHAR(50))",
+        "CREATE TABLE {db}.child (id BIGINT AUTO_INCREMENT PRIMARY KEY, main_id BIGINT, KEY (main_id))",
+        "INSERT INTO {db}.main VALUES (1, 'one'), (2, 'two'), (3, 'one')",
+        "INSERT INTO {db}.child (main_id) VALUES (1), (1), (2), (3)",
+    ]);
+    let rig = Rig::start(plan).await;
+    rig.run(&["ALTER TABLE {db}.child ADD COLUMN other VARCHAR(50)", "UPDATE {db}.child SET other = 'x'"])
+        .await;
+    rig.equal("a column that captures nothing").await;
+    rig.no_gap().await;
+    rig.run(&["ALTER TABLE {db}.child ADD COLUMN note VARCHAR(50)"]).await;
+    rig.equal("a column that captures a name").await;
+    assert_eq!(rig.metric("gaps_total").await, 1, "{}", rig.operator.log_tail(40));
+    rig.run(&["UPDATE {db}.child SET note = 'one' WHERE main_id = 3"]).await;
+    rig.equal("a change of the column that the name stands for now").await;
 }

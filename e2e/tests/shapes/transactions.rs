@@ -2,9 +2,11 @@
 
 use crate::rig::{PATIENCE, Rig, full_metadata};
 use e2e::shared::{self, name};
-use e2e::{MysqlOptions, MysqlServer, Shop, Size};
-use mysql_async::Row;
+use e2e::{MysqlOptions, MysqlServer, Shop, Size, wait_until};
 use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Row};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 async fn shop(mysql: &MysqlServer, prefix: &str) -> Rig {
     let shop = Shop::create(mysql.opts(), &name(prefix), Size::SMALL).await;
@@ -164,6 +166,62 @@ async fn xa_prepared_before_a_restart_and_committed_after_it() {
         rig.equal(end).await;
     }
     println!("gaps of the last life: {}", rig.metric("gaps_total").await);
+}
+
+/// At any moment something is prepared, so no place is without XA transactions that it has not seen.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn constant_xa_traffic_does_not_make_fulls_follow_each_other() {
+    let mysql = xa_server().await;
+    let shop = Shop::create(mysql.opts(), &name("xaalways"), Size::SMALL).await;
+    let db = shop.database.clone();
+    mysql.run(&[format!("CREATE TABLE {db}.other (id INT PRIMARY KEY, n INT NOT NULL)")]).await;
+    let (done, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+    let sessions: Vec<_> = (0..2)
+        .map(|id| {
+            let (opts, db) = (mysql.opts(), db.clone());
+            let (done, stop) = (Arc::clone(&done), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let mut conn = Conn::new(opts).await.unwrap();
+                // each is prepared before the one before it commits
+                let (mut last, mut number) = (None, 0);
+                while !stop.load(Ordering::Relaxed) || last.is_some() {
+                    let mut statements = Vec::new();
+                    let before = last.take();
+                    if !stop.load(Ordering::Relaxed) {
+                        number += 1;
+                        let (xid, row) = (format!("'{db}{id}-{number}'"), id * 2 + number % 2);
+                        statements.push(format!("XA START {xid}"));
+                        statements.push(format!("REPLACE INTO {db}.other VALUES ({row}, 1)"));
+                        statements.push(format!("XA END {xid}"));
+                        statements.push(format!("XA PREPARE {xid}"));
+                        last = Some(xid);
+                    }
+                    statements.extend(before.map(|before| format!("XA COMMIT {before}")));
+                    for statement in statements {
+                        conn.query_drop(&statement)
+                            .await
+                            .unwrap_or_else(|error| panic!("{statement}: {error}"));
+                    }
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    let rig = Rig::shop(&mysql, &shop).await;
+    let before = done.load(Ordering::Relaxed);
+    wait_until("more traffic", PATIENCE, async || {
+        let more = done.load(Ordering::Relaxed) - before;
+        if more > 500 { Ok(()) } else { Err(format!("{more} transactions")) }
+    })
+    .await;
+    rig.run(&["UPDATE {db}.orders SET total = 3 WHERE id < 20"]).await;
+    rig.equal("a change beside the traffic").await;
+    let gaps = rig.metric("gaps_total").await;
+    assert!(gaps <= 2, "{gaps} gaps: {}", rig.operator.log_tail(60));
+    stop.store(true, Ordering::Relaxed);
+    for session in sessions {
+        session.await.unwrap();
+    }
 }
 
 /// A prepared transaction whose session has gone.

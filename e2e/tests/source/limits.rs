@@ -60,7 +60,8 @@ async fn a_wrong_password_halts_and_is_not_printed() {
     let error = source.reader().await.err().unwrap();
     assert_eq!(error.class(), Class::Halt, "{error}");
     assert!(!format!("{error} {error:?} {source:?}").contains("wr0ng-secret"));
-    let nobody = SourceOptions { port: 1, ..options(server) };
+    let mut nobody = options(server);
+    nobody.server.port = 1;
     let error = Source::new(nobody).unwrap().reader().await.err().unwrap();
     assert!(error.class() == Class::Retry && error.to_string().contains("127.0.0.1:1"), "{error}");
 }
@@ -173,8 +174,8 @@ async fn a_statement_is_prepared_once_per_padded_size() {
 async fn a_lost_connection_is_made_anew_and_no_snapshot_is_held() {
     let server = MysqlServer::start(MysqlOptions::default()).await;
     let proxy = TcpProxy::start(server.port()).await;
-    let options =
-        SourceOptions { port: proxy.port(), connect_timeout: Duration::from_secs(1), ..options(&server) };
+    let mut options = SourceOptions { connect_timeout: Duration::from_secs(1), ..options(&server) };
+    options.server.port = proxy.port();
     let source = Source::new(options).unwrap();
     let mut reader = source.reader().await.unwrap();
     let sql = "SELECT 1 AS id FROM DUAL WHERE 1 IN (:ids)";

@@ -5,55 +5,19 @@ use std::time::{Duration, Instant};
 
 use binlog_operator::model::{Class, Key, KeyPart, TableName};
 use binlog_operator::source::{Flavor, LockTarget, Source, SourceError, SourceOptions, Visibility};
-use e2e::process::Process;
-use e2e::scratch::{Port, Scratch, project};
+use e2e::mariadb::MariaDb;
+use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, OptsBuilder};
 
 use crate::read;
 
-struct MariaDb {
-    _process: Process,
-    port: Port,
-    _scratch: Scratch,
-}
-
-impl MariaDb {
-    async fn start() -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let (scratch, port) = (Scratch::new("mariadb"), Port::claim());
-        let script = project("scripts/mariadb.sh").display().to_string();
-        let args = [script, "run".into(), scratch.path().display().to_string(), port.number().to_string()];
-        let process = Process::spawn("bash", &args, &[], &scratch.path().join("log"));
-        let server = Self { _process: process, port, _scratch: scratch };
-        e2e::wait_until("MariaDB answers", Duration::from_secs(90), async || {
-            let answer = Conn::new(server.opts()).await.map_err(|error| error.to_string())?;
-            answer.disconnect().await.map_err(|error| error.to_string())
-        })
-        .await;
-        server
-    }
-
-    fn opts(&self) -> OptsBuilder {
-        OptsBuilder::default().ip_or_hostname("127.0.0.1").tcp_port(self.port.number()).user(Some("root"))
-    }
-
-    fn source(&self) -> Source {
-        let (port, username) = (self.port.number(), "root".into());
-        Source::new(SourceOptions { port, username, ..SourceOptions::default() }).unwrap()
-    }
-
-    async fn run(&self, statements: &[&str]) {
-        let mut conn = Conn::new(self.opts()).await.unwrap();
-        for statement in statements {
-            conn.query_drop(*statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
-        }
-    }
+fn source_of_root(server: &MariaDb) -> Source {
+    Source::new(SourceOptions { server: server.login(), ..SourceOptions::default() }).unwrap()
 }
 
 #[tokio::test]
 async fn mariadb_is_described_read_and_waited_for() {
-    let server = MariaDb::start().await;
+    let server = MariaDb::start(&[]).await;
     server
         .run(&[
             "CREATE DATABASE shop",
@@ -64,7 +28,7 @@ async fn mariadb_is_described_read_and_waited_for() {
              '2026-11-21 12:00:00.120', 1.50, '{\"a\": 1}')",
         ])
         .await;
-    let source = server.source();
+    let source = source_of_root(&server);
     let info = source.server().await.unwrap();
     assert!(
         info.flavor == Flavor::MariaDb && !info.gtid && info.log_bin && info.is_replica == Some(false),

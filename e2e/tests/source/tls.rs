@@ -1,21 +1,23 @@
 //! TLS modes.
 
-use binlog_operator::model::Class;
-use binlog_operator::source::{Secret, Source, SourceOptions, TlsMode, TlsOptions};
+use binlog_operator::model::{Class, KeyPart, TlsMode, TlsOptions};
+use binlog_operator::source::{Source, Visibility};
 use e2e::{MysqlOptions, MysqlServer, shared};
-use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 
-use crate::options;
+use crate::{options, source_of};
 
 fn with(server: &MysqlServer, tls: TlsOptions) -> Source {
-    Source::new(SourceOptions { tls, ..options(server) }).unwrap()
+    let mut options = options(server);
+    options.server.tls = tls;
+    Source::new(options).unwrap()
 }
 
 async fn cipher(source: &Source) -> String {
-    let mut conn = Conn::new(source.stream_opts().await.unwrap()).await.unwrap();
-    let row: (String, String) = conn.query_first("SHOW STATUS LIKE 'Ssl_cipher'").await.unwrap().unwrap();
-    row.1
+    let sql =
+        "SELECT variable_value FROM performance_schema.session_status WHERE variable_name = 'Ssl_cipher'";
+    let keys = source.reader().await.unwrap().keys(sql, &[], &Visibility::Nothing).await.unwrap();
+    let [KeyPart::Text(cipher)] = keys[0].parts() else { panic!("{keys:?}") };
+    cipher.to_string()
 }
 
 #[tokio::test]
@@ -49,10 +51,9 @@ async fn every_mode_against_a_server_with_tls() {
 async fn passwords_go_through_without_tls() {
     let server = shared::mysql().await;
     server.run(&["CREATE USER IF NOT EXISTS plain IDENTIFIED WITH caching_sha2_password BY 'p w'"]).await;
-    let tls = TlsOptions { mode: TlsMode::Disabled, ..TlsOptions::default() };
-    let (username, password) = ("plain".into(), Secret::new("p w"));
-    let source = Source::new(SourceOptions { tls, username, password, ..options(server) }).unwrap();
-    source.reader().await.unwrap();
+    let mut options = source_of(server, "plain", "p w").options().clone();
+    options.server.tls.mode = TlsMode::Disabled;
+    Source::new(options).unwrap().reader().await.unwrap();
 }
 
 #[tokio::test]

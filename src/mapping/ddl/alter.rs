@@ -36,10 +36,16 @@ struct Edits {
 }
 
 /// Reads the clauses of `ALTER TABLE t ...` and moves the history.
-pub(super) fn apply(words: &Words, plan: &TablePlan, columns: Option<&mut Vec<Column>>) -> Outcome {
+pub(super) fn apply(
+    words: &Words,
+    plan: &TablePlan,
+    columns: Option<&mut Vec<Column>>,
+    cascades_logged: bool,
+) -> Outcome {
     let mut edits = Edits::default();
     if !words.is_empty() {
-        let table = Table { plan, watched: plan.watched(), known: columns.as_deref().map(Vec::as_slice) };
+        let known = columns.as_deref().map(Vec::as_slice);
+        let table = Table { plan, watched: plan.watched(), known, cascades_logged };
         for clause in words.split() {
             table.clause(clause, &mut edits);
         }
@@ -94,6 +100,7 @@ struct Table<'t> {
     /// The columns that matter; `None`: all.
     watched: Option<Vec<&'t str>>,
     known: Option<&'t [Column]>,
+    cascades_logged: bool,
 }
 
 impl Table<'_> {
@@ -120,6 +127,7 @@ impl Table<'_> {
         let Some(verb) = words.keyword() else {
             return edits.refuse("has a clause that is not understood");
         };
+        self.keys(&verb, &words, edits);
         match verb.as_str() {
             "ADD" => self.add(words, edits),
             "DROP" => self.drop(words, edits),
@@ -137,6 +145,20 @@ impl Table<'_> {
             }
             verb if is_harmless(verb) => {}
             verb => edits.refuse(format!("has the clause {verb}, which is not understood")),
+        }
+    }
+
+    /// Keys that the plan was made with: rows are locked by the primary key, and changes follow foreign keys
+    /// whose actions are not in the binlog.
+    fn keys(&self, verb: &str, words: &Words, edits: &mut Edits) {
+        if !["ADD", "DROP", "MODIFY", "CHANGE"].contains(&verb) {
+            return;
+        }
+        if words.any_of(&["PRIMARY"]) {
+            edits.refuse(format!("changes the primary key of {}", self.plan.table()));
+        }
+        if !self.cascades_logged && words.any_of(&["REFERENCES"]) && words.any_of(&["CASCADE", "SET"]) {
+            edits.refuse("adds a foreign key whose actions are not in the binlog");
         }
     }
 

@@ -8,6 +8,7 @@ mod words;
 
 use std::collections::BTreeMap;
 
+use super::meaning::meaning;
 use super::plan::Plan;
 use super::scope::canonical;
 use crate::model::{Column, TableColumns, TableName};
@@ -19,7 +20,7 @@ pub enum DdlEffect {
     /// Nothing.
     None,
     /// Columns of these tables came, went or moved, or their keys changed; no column that the query refers to
-    /// did. The history has moved; the query should be compiled against the live schema again.
+    /// did, and it refers to the same ones as before. The history has moved.
     SchemaChanged {
         /// The tables.
         tables: Vec<TableName>,
@@ -263,11 +264,28 @@ impl Statement<'_> {
             words.name();
         }
         words.skip("NOWAIT");
+        let before = self.history.tables.clone();
         let columns = self.history.entry(&table, self.plan.fold);
-        match alter::apply(&words, mapped, columns) {
+        match alter::apply(&words, mapped, columns, self.plan.catalog.cascades_logged) {
             alter::Outcome::Nothing => DdlEffect::None,
-            alter::Outcome::Changed => DdlEffect::SchemaChanged { tables: vec![mapped.table().clone()] },
+            alter::Outcome::Changed => match self.means_something_else(&before) {
+                Some(why) => gap(self.sql, &why),
+                None => DdlEffect::SchemaChanged { tables: vec![mapped.table().clone()] },
+            },
             alter::Outcome::Gap(why) => gap(self.sql, &why),
+        }
+    }
+
+    /// A column that came may capture a name that the query writes without a table.
+    fn means_something_else(&self, before: &BTreeMap<TableName, Vec<Column>>) -> Option<String> {
+        if *before == self.history.tables {
+            return None;
+        }
+        let after = meaning(self.plan, &self.history.tables);
+        match (meaning(self.plan, before), after) {
+            (before, after) if before == after => None,
+            (_, Err(error)) => Some(format!("leaves the query without a meaning: {error}")),
+            (_, Ok(_)) => Some("lets the query refer to other columns".to_owned()),
         }
     }
 

@@ -90,6 +90,14 @@ const GAPS: &[(&str, &str)] = &[
     ("ALTER IGNORE TABLE orders ADD UNIQUE (status)", "may drop rows"),
     ("ALTER TABLE orders FROBNICATE status", "the clause FROBNICATE, which is not understood"),
     ("ALTER TABLE orders ADD COLUMN x INT AFTER nope", "does not know"),
+    (
+        "ALTER TABLE orders DROP PRIMARY KEY, ADD PRIMARY KEY (id, note)",
+        "changes the primary key of shop.orders",
+    ),
+    (
+        "ALTER TABLE orders ADD nr INT AUTO_INCREMENT PRIMARY KEY FIRST",
+        "changes the primary key of shop.orders",
+    ),
     ("INSERT INTO elsewhere.x VALUES (1)", "logged as text"),
     ("UPDATE x SET a = 1", "logged as text"),
     ("LOAD DATA INFILE 'x' INTO TABLE y", "logged as text"),
@@ -181,6 +189,55 @@ fn columns_move() {
     ] {
         assert_eq!(after(sql), want, "{sql}");
     }
+}
+
+/// What a statement means for a query over orders, users and items.
+fn effect_on(query: &str, sql: &str) -> DdlEffect {
+    let (mut history, _) = shop();
+    history.apply(sql, "shop", &plan(query))
+}
+
+/// `status` is the order's only as long as the items have no such column; `name` only the users' as long as the
+/// orders have none.
+#[test]
+fn a_column_that_captures_a_name_is_a_gap() {
+    const INNER: &str = "SELECT o.id, (SELECT COUNT(*) FROM shop.order_items i
+        WHERE i.order_id = o.id AND i.sku = status) AS n FROM shop.orders o WHERE o.id IN (:ids)";
+    const JOINED: &str =
+        "SELECT o.id, name FROM shop.orders o JOIN shop.users u ON u.id = o.user_id WHERE o.id IN (:ids)";
+    for (query, sql, want) in [
+        (INNER, "ALTER TABLE order_items ADD COLUMN status VARCHAR(64)", "refer to other columns"),
+        (INNER, "ALTER TABLE order_items RENAME COLUMN spare TO status", "refer to other columns"),
+        (INNER, "ALTER TABLE order_items CHANGE spare Status TEXT", "refer to other columns"),
+        (JOINED, "ALTER TABLE orders ADD COLUMN name VARCHAR(64)", "without a meaning"),
+    ] {
+        match effect_on(query, sql) {
+            DdlEffect::Gap { reason } => assert!(reason.contains(want), "{sql}: {reason}"),
+            other => panic!("{sql}: {other:?}"),
+        }
+    }
+    for (query, sql) in [
+        (INNER, "ALTER TABLE order_items ADD COLUMN state VARCHAR(64) FIRST"),
+        (INNER, "ALTER TABLE order_items DROP COLUMN spare"),
+        (JOINED, "ALTER TABLE orders ADD COLUMN names VARCHAR(64)"),
+        (JOINED, "ALTER TABLE users DROP COLUMN email"),
+    ] {
+        let effect = effect_on(query, sql);
+        assert!(matches!(effect, DdlEffect::SchemaChanged { .. }), "{sql}: {effect:?}");
+    }
+}
+
+#[test]
+fn foreign_keys_whose_actions_are_not_logged_are_a_gap() {
+    let mut catalog = catalog(&[]);
+    catalog.cascades_logged = false;
+    let plan = super::super::tests::try_plan(&super::super::tests::query(SHOP), &catalog).unwrap();
+    let effect = |sql: &str| shop().0.apply(sql, "shop", &plan);
+    let add = "ALTER TABLE order_items ADD FOREIGN KEY (order_id) REFERENCES orders (id)";
+    assert!(matches!(effect(&format!("{add} ON DELETE CASCADE")), DdlEffect::Gap { .. }));
+    assert!(matches!(effect(&format!("{add} ON DELETE SET NULL")), DdlEffect::Gap { .. }));
+    assert!(matches!(effect(add), DdlEffect::SchemaChanged { .. }));
+    assert!(matches!(effect("ALTER TABLE order_items DROP FOREIGN KEY f"), DdlEffect::SchemaChanged { .. }));
 }
 
 #[test]

@@ -135,10 +135,12 @@ impl Core {
                 self.shrink();
                 self.put_back(lane);
             }
+            Written::Busy(failure) => {
+                self.shrink();
+                self.sink.failed(self.now.millis, failure.class, &failure.message);
+                self.put_back(lane);
+            }
             Written::Failed(failure) => {
-                if failure.message.contains("429") {
-                    self.shrink();
-                }
                 self.sink.failed(self.now.millis, failure.class, &failure.message);
                 self.put_back(lane);
             }

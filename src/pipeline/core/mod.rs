@@ -160,6 +160,10 @@ pub struct Core {
     /// Why the next position is taken; a Full follows where `full_due`.
     cause: String,
     full_due: bool,
+    /// The stream is whole and goes on where it stands: only a Full is due, that begins after this moment.
+    stream_whole: bool,
+    /// What was committed before this is seen by every read of the newest Full.
+    full_sees: StreamPosition,
     locating: bool,
     /// When a place was settled last, ms.
     settled_at: Option<u64>,
@@ -215,6 +219,8 @@ impl Core {
             stream: StreamState::Closed,
             cause: String::new(),
             full_due: false,
+            stream_whole: false,
+            full_sees: StreamPosition::default(),
             locating: false,
             settled_at: None,
             epoch,
@@ -367,3 +373,6 @@ impl Core {
         self.lanes.iter().filter(|lane| lane.batch.is_some()).count()
     }
 }
+
+#[cfg(test)]
+mod xa_tests;

@@ -127,6 +127,8 @@ pub enum Written {
     TooOld,
     /// The server refuses a body of this size.
     TooLarge,
+    /// Refused before anything was done: the server has too much to do (429).
+    Busy(Failure),
     /// Failed, or the outcome is unknown.
     Failed(Failure),
 }

@@ -34,6 +34,12 @@ impl SeenSet {
         }
     }
 
+    /// These GTIDs and all that were seen.
+    pub(super) fn with(&self, mut gtids: GtidSet) -> GtidSet {
+        self.gtids.iter().for_each(|seen| gtids.extend(seen));
+        gtids
+    }
+
     pub(super) fn lock(&mut self, transaction: u64, lock: RowLock) {
         if self.gtids.is_some() || self.locks.back().is_some_and(|(_, last, _)| *last == transaction) {
             return;

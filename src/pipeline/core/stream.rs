@@ -3,7 +3,7 @@
 use super::protocol::{Begin, BuildSpec, Command, Failure, Outcome, Place, Rows, Selection};
 use super::transactions::Prepared;
 use super::{Core, FULL, Phase, StreamState, Waiter};
-use crate::model::{BinlogPosition, Key};
+use crate::model::{BinlogPosition, Key, StreamPosition};
 
 /// A place is not taken sooner than this after the last one, ms: a gap that comes back at once must not make
 /// a hot loop.
@@ -51,7 +51,7 @@ impl Core {
         match self.transactions.resolve(xid) {
             None if commit => {
                 let xid = String::from_utf8_lossy(xid).into_owned();
-                self.gap(format!("XA COMMIT of {xid}, whose PREPARE was not seen"));
+                self.unknown_rows(format!("XA COMMIT of {xid}, whose PREPARE was not seen"));
             }
             Some(prepared) if commit => self.committed(xid, prepared),
             _ => {}
@@ -62,12 +62,31 @@ impl Core {
     fn committed(&mut self, xid: &[u8], prepared: Prepared) {
         if prepared.overflow {
             let xid = String::from_utf8_lossy(xid).into_owned();
-            return self.gap(format!("XA transaction {xid} has too many rows to be kept until its commit"));
+            let cause = format!("XA transaction {xid} has too many rows to be kept until its commit");
+            return self.unknown_rows(cause);
         }
         if let Some(lock) = prepared.lock {
             self.seen.lock(self.transactions.newest(), lock);
         }
         self.dirty(&prepared.keys, prepared.lookups);
+    }
+
+    /// The open transaction commits rows that nobody knows. The stream itself missed nothing: to begin it anew
+    /// would only miss the PREPAREs that come meanwhile, and under constant XA traffic Fulls would follow each
+    /// other for ever. So it goes on where it stands, and one Full begins after all that was committed by then.
+    fn unknown_rows(&mut self, cause: String) {
+        let seen =
+            self.transactions.opened().is_some_and(|begin| match (&self.full_sees.gtids, &begin.gtid) {
+                (Some(gtids), Some(gtid)) => gtids.contains(gtid),
+                (None, None) => begin.start < self.full_sees.binlog,
+                _ => false,
+            });
+        if seen {
+            return;
+        }
+        let running = self.phase == Phase::Running;
+        self.gap(cause);
+        self.stream_whole = running && self.phase == Phase::Locating;
     }
 
     pub(super) fn idle(&mut self, at: BinlogPosition) {
@@ -132,6 +151,7 @@ impl Core {
         self.close_stream();
         self.cause = cause;
         self.full_due |= full;
+        self.stream_whole = false;
         self.phase = Phase::Locating;
         self.locating = false;
     }
@@ -172,24 +192,54 @@ impl Core {
         } else {
             None
         };
-        for lane in &mut self.lanes {
-            lane.forget_transactions();
+        let end = place.deliver_first.clone().unwrap_or_else(|| place.position.binlog.clone());
+        let mut sees = StreamPosition { gtids: place.position.gtids.clone(), binlog: end };
+        if std::mem::take(&mut self.stream_whole) && self.is_at(&place) {
+            self.transactions.abort();
+            self.transactions.forget_waiting();
+            // every read waits for them
+            sees.gtids = sees.gtids.map(|gtids| self.seen.with(gtids));
+        } else {
+            self.begin_at(place);
         }
-        self.letters.forget_transactions();
-        self.lookups = super::Lookups::default();
-        self.seen.reset(place.position.gtids.clone());
-        self.identity.server_uuid = place.server_uuid;
-        self.identity.index_uuid = place.index_uuid;
-        self.identity.deliver_first = place.deliver_first;
-        self.transactions.reset(place.position, place.last_transaction, place.schemas);
+        self.forget_transactions();
+        self.full_sees = StreamPosition::default();
         if let Some(first_version) = first_version {
             self.full_due = false;
+            self.full_sees = sees;
             self.builds.remove(FULL);
             self.builds.add(self.full_spec(), None, &self.cause, first_version, true);
             self.full_begins();
         }
         self.phase = Phase::Recording;
         self.saving.urgent = true;
+    }
+
+    /// Is this still the server and the index that the stream and the lanes are about? Where the place begins at
+    /// a file's head, the schemas are not those of where the stream stands.
+    fn is_at(&self, place: &Place) -> bool {
+        place.deliver_first.is_none()
+            && place.server_uuid == self.identity.server_uuid
+            && place.index_uuid == self.identity.index_uuid
+            && place.position.gtids.is_some() == self.transactions.delivered.gtids.is_some()
+    }
+
+    /// All that was known of the stream is void: it begins here.
+    fn begin_at(&mut self, place: Place) {
+        self.seen.reset(place.position.gtids.clone());
+        self.identity.server_uuid = place.server_uuid;
+        self.identity.index_uuid = place.index_uuid;
+        self.identity.deliver_first = place.deliver_first;
+        self.transactions.reset(place.position, place.last_transaction, place.schemas);
+    }
+
+    /// The Full that follows stands for all that transactions waited for.
+    fn forget_transactions(&mut self) {
+        for lane in &mut self.lanes {
+            lane.forget_transactions();
+        }
+        self.letters.forget_transactions();
+        self.lookups = super::Lookups::default();
     }
 
     /// A Full begins or goes on. It awaits the dead letters too: an id that is in neither table nor index is

@@ -80,6 +80,18 @@ impl Transactions {
         (self.first + self.open.len() as u64).saturating_sub(1)
     }
 
+    /// Nothing waits for acknowledgement any longer: a Full stands for all of it. What is prepared stays so.
+    pub(super) fn forget_waiting(&mut self) {
+        for transaction in self.open.iter_mut().chain(self.holes.values_mut()) {
+            transaction.waiting = 0;
+        }
+    }
+
+    /// How the open transaction began.
+    pub(super) fn opened(&self) -> Option<&Begin> {
+        self.open.back().filter(|open| open.end.is_none()).map(|open| &open.begin)
+    }
+
     /// How many transactions wait for acknowledgement.
     pub(super) fn len(&self) -> usize {
         self.open.len()
