@@ -91,6 +91,7 @@ fn one_process_runs_it() {
     let dedicated = task(|object| object["spec"]["isolation"] = "Dedicated".into());
     let pod = Mode::Worker { task: "orders".into() };
     assert!(matches!(aimed(&dedicated), Aim::Elsewhere));
+    assert!(!runs_here(&dedicated, &OPERATOR) && runs_here(&dedicated, &pod));
     assert!(matches!(aim(Some(&dedicated), &credentials("pw"), None, &pod), Aim::Run(_)));
     assert!(matches!(aim(Some(&task(|_| {})), &credentials("pw"), None, &pod), Aim::Elsewhere));
 }
@@ -130,13 +131,16 @@ fn builds_are_those_that_are_asked_for_and_not_finished() {
         reindex("b", "2", |_| {}),
         reindex("a", "1", |object| object["metadata"]["creationTimestamp"] = "2026-01-02T00:00:00Z".into()),
         reindex("done", "3", |object| object["status"] = json!({"conditions": complete})),
-        reindex("going", "4", |object| object["metadata"]["deletionTimestamp"] = "2026-01-02T00:00:00Z".into()),
+        reindex("going", "4", |object| {
+            object["metadata"]["deletionTimestamp"] = "2026-01-02T00:00:00Z".into()
+        }),
         reindex("orders-initial", "5", |object| object["metadata"]["ownerReferences"] = owner),
     ];
     let asked = asked("u1", &all);
     assert_eq!(asked.iter().map(|build| build.name.as_str()).collect::<Vec<_>>(), ["b", "a"]);
     let known = |of: &[(&str, &str)]| of.iter().map(|(n, u)| ((*n).to_owned(), (*u).to_owned())).collect();
-    let names = |orders: &BuildOrders| orders.build.iter().map(|build| build.name.clone()).collect::<Vec<_>>();
+    let names =
+        |orders: &BuildOrders| orders.build.iter().map(|build| build.name.clone()).collect::<Vec<_>>();
     let first = orders(asked.clone(), &known(&[]));
     assert_eq!((names(&first), first.cancel.len()), (vec!["b".into(), "a".into()], 0));
     // b was made anew, gone is gone
