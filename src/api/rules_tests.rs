@@ -114,7 +114,7 @@ fn the_schema_names_field_finding_and_remedy() {
         (
             "/hosts",
             json!(1),
-            "spec.hosts: unknown field; remove it (known here: initialSync, limits, mapping",
+            "spec.hosts: unknown field; remove it (known here: deletionPolicy, initialSync, isolation",
         ),
         ("/source/hots", json!("x"), "spec.source.hots: unknown field; did you mean \"host\"?"),
         ("/transforms", json!([]), "spec.transforms: not supported by this version; remove it"),
