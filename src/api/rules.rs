@@ -1,7 +1,9 @@
 //! What must hold between fields: the mirror of the CEL rules at the types, for objects that no API server
 //! has seen, and for findings that name the field.
 
-use super::{Finding, KeyText, Limits, Period, ReindexSpec, Source, SyncTaskSpec, TableRule, TlsMode};
+use super::{
+    Finding, Isolation, KeyText, Limits, Period, ReindexSpec, Source, SyncTaskSpec, TableRule, TlsMode,
+};
 
 /// The placeholder of the main ids, as the CEL rule of `Query::sql` has it.
 const PLACEHOLDER: &str = r"(?i)\bin\s*\(\s*([?]|:[a-z_][a-z0-9_]*)\s*\)";
@@ -17,6 +19,7 @@ impl SyncTaskSpec {
             findings.extend(table_rule(i, rule));
         }
         findings.extend(sink_tls(self));
+        findings.extend(worker(self));
         let (second, hour) = (Period::seconds(1), Period::seconds(3_600));
         findings.extend(within("spec.stallTimeout", self.stall_timeout, second, Period::seconds(86_400)));
         let Limits { query_timeout, bulk_timeout, checkpoint_interval, .. } = self.limits;
@@ -125,6 +128,14 @@ fn sink_tls(spec: &SyncTaskSpec) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+fn worker(spec: &SyncTaskSpec) -> Option<Finding> {
+    let idle = spec.worker.is_some() && spec.isolation != Isolation::Dedicated;
+    idle.then(|| {
+        let remedy = "say isolation: Dedicated, or remove worker";
+        Finding::new("spec.worker", "a pod is described, but the task runs in the operator", remedy)
+    })
 }
 
 fn within(field: &str, value: Period, min: Period, max: Period) -> Option<Finding> {

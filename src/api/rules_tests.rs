@@ -84,6 +84,11 @@ fn everything_that_may_be_given_is_fine() {
     spec["sink"]["elasticsearch"]["auth"] = json!({"apiKey": {"secretRef": {"name": "es"}}});
     spec["mapping"] = json!({"tables": [
         {"table": "shop.a", "column": "id"}, {"table": "b", "ignore": true}, {"table": "c", "all": true}]});
+    spec["isolation"] = json!("Dedicated");
+    spec["worker"] = json!({"nodeSelector": {"disk": "ssd"}, "tolerations": [{"operator": "Exists"}],
+        "resources": {"limits": {"cpu": 1, "memory": "1Gi"}}, "priorityClassName": "low"});
+    spec["onChange"] = json!("Keep");
+    spec["deletionPolicy"] = json!("DeleteIndex");
     spec["limits"] = json!({"lanes": 8, "queryTimeout": "90s"});
     let (ours, theirs) = cel::<SyncTask>("SyncTask", &spec);
     assert!(fields::<SyncTask>("SyncTask", &spec).is_empty() && ours.is_empty(), "{ours:?}");
@@ -109,7 +114,7 @@ fn the_schema_names_field_finding_and_remedy() {
         (
             "/hosts",
             json!(1),
-            "spec.hosts: unknown field; remove it (known here: initialSync, limits, mapping",
+            "spec.hosts: unknown field; remove it (known here: deletionPolicy, initialSync, isolation",
         ),
         ("/source/hots", json!("x"), "spec.source.hots: unknown field; did you mean \"host\"?"),
         ("/transforms", json!([]), "spec.transforms: not supported by this version; remove it"),
@@ -240,6 +245,7 @@ fn rules_between_fields_are_the_cel_rules() {
             json!([{"table": "a", "ignore": false}]),
             "spec.mapping.tables[0].ignore: found false",
         ),
+        ("/worker", json!({"image": "a"}), "spec.worker: a pod is described"),
         ("/stallTimeout", json!("500ms"), "spec.stallTimeout: found 500ms; must be between 1s and 24h"),
         ("/limits/queryTimeout", json!("2h"), "spec.limits.queryTimeout: found 2h"),
         ("/limits/bulkTimeout", json!("0s"), "spec.limits.bulkTimeout: found 0s"),
@@ -256,6 +262,38 @@ fn rules_between_fields_are_the_cel_rules() {
         let (ours, theirs) = cel::<SyncTask>("SyncTask", &spec);
         assert!(ours.is_empty() && theirs.is_empty(), "{sql}: {ours:?} {theirs}");
     }
+}
+
+/// What an API server says to an edit.
+fn edited<R>(kind: &str, before: &Value, after: &Value) -> String
+where
+    R: Resource + serde::Serialize + kube::CustomResourceExt,
+{
+    let [before, after]: [R; 2] =
+        [before, after].map(|spec| serde_json::from_value(object(kind, spec)).unwrap());
+    let refused = kube::core::cel::validate_cel_update(&after, &before).err();
+    refused.map(|error| error.to_string()).unwrap_or_default()
+}
+
+#[test]
+fn what_must_not_change_does_not() {
+    let reindex = |task: &str, ids: Value| json!({"taskRef": {"name": task}, "selection": {"ids": ids}});
+    let before = reindex("orders", json!(["a"]));
+    let mut shorter = before.clone();
+    shorter["ttlSecondsAfterFinished"] = json!(60);
+    assert_eq!(edited::<Reindex>("Reindex", &before, &shorter), "");
+    for after in [reindex("other", json!(["a"])), reindex("orders", json!(["b"]))] {
+        let said = edited::<Reindex>("Reindex", &before, &after);
+        assert!(said.contains("cannot change; make another Reindex"), "{after}: {said}");
+    }
+    let mut kept = with("/onChange", json!("Keep"));
+    let before = kept.clone();
+    kept["query"]["sql"] = json!("SELECT o.id, o.a FROM shop.orders o WHERE o.id IN (:ids)");
+    assert_eq!(edited::<SyncTask>("SyncTask", &before, &kept), "");
+    kept["query"]["key"] = json!("a");
+    assert!(edited::<SyncTask>("SyncTask", &before, &kept).contains("query.key cannot change"));
+    kept["onChange"] = json!("Full");
+    assert_eq!(edited::<SyncTask>("SyncTask", &before, &kept), "");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use super::{Isolation, Limits, Mapping, Period, Placement, Query, Sink, Source};
     namespaced,
     status = "SyncTaskStatus",
     derive = "PartialEq",
-    validation = Rule::new("self.metadata.name.size() <= 200").message("must be at most 200 characters, as names of other objects are made of it").field_path(".metadata.name"),
+    validation = Rule::new("self.metadata.name.size() <= 200").message("must be at most 200 characters, as names of other objects are made of it"),
     shortname = "st",
     category = "binlog",
     doc = "Keeps the documents of an Elasticsearch or OpenSearch index equal to a SQL query over MySQL.",

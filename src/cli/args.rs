@@ -100,6 +100,10 @@ pub(super) struct OperatorArgs {
     /// Seconds after which another operator takes over from one that does not renew.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(5..=300))]
     pub(super) lease_seconds: u64,
+    /// Seconds for which documents go on being written while the API server does not answer; then this process
+    /// ends.
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    pub(super) lease_grace_seconds: u64,
     /// Serves /healthz, /readyz and /metrics here.
     #[arg(long, value_parser = listen_address, default_value = ":8222")]
     pub(super) listen: SocketAddr,

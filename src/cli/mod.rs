@@ -46,6 +46,8 @@ pub fn main() -> ExitCode {
         Command::Worker(args) => runtime.block_on(Box::pin(operator::worker(args))),
         Command::Crds => print_crds(),
     };
+    // a lost lease must not wait for what hangs
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     exit.into()
 }
 

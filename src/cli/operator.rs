@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 pub(super) async fn operator(args: OperatorArgs) -> Exit {
     let identity = identity(args.identity);
     let settings = Settings {
-        namespaces: args.namespace,
+        namespaces: args.namespace.into_iter().filter(|name| !name.is_empty()).collect(),
         identity: identity.clone(),
         mode: Mode::Operator { image: args.worker_image, service_account: args.worker_service_account },
     };
@@ -29,6 +29,7 @@ pub(super) async fn operator(args: OperatorArgs) -> Exit {
         name: args.lease_name,
         identity,
         duration: Duration::from_secs(args.lease_seconds),
+        grace: Duration::from_secs(args.lease_grace_seconds),
     };
     run(args.listen, settings, Some(lease)).await
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::{JoinHandle, JoinSet};
-use tracing::{info, warn};
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
 
 use super::events::Events;
 use super::world::{Place, World};
@@ -59,12 +59,6 @@ impl Context {
     }
 }
 
-/// An actor at work.
-struct Actor {
-    wake: Arc<Notify>,
-    task: JoinHandle<()>,
-}
-
 /// Works until `stop` is true, then drains. `stage` becomes Working once everything has been seen.
 ///
 /// # Errors
@@ -98,45 +92,56 @@ pub(super) async fn run(
     if context.is_operator() {
         chores.spawn(reindex::clear_up(Arc::clone(&context)));
     }
-    let mut actors: HashMap<Place, Actor> = HashMap::new();
-    let for_actors = stop.clone();
+    let mut actors = Actors { context, stop: stop.clone(), wakes: HashMap::new(), running: JoinSet::new() };
     loop {
         tokio::select! {
-            Some(place) = to_look_at.recv() => look_at(&mut actors, &context, place, &for_actors),
+            Some(place) = to_look_at.recv() => actors.look_at(place),
+            Some(ended) = actors.running.join_next() => actors.ended(ended),
             _ = stop.wait_for(|stop| *stop) => break,
         }
     }
-    drain(actors).await;
+    if tokio::time::timeout(DRAIN, async { while actors.running.join_next().await.is_some() {} })
+        .await
+        .is_err()
+    {
+        warn!("not every task ended within {} s; what was in flight is done again", DRAIN.as_secs());
+    }
     Ok(())
 }
 
-fn look_at(
-    actors: &mut HashMap<Place, Actor>,
-    context: &Arc<Context>,
-    place: Place,
-    stop: &watch::Receiver<bool>,
-) {
-    actors.retain(|_, actor| !actor.task.is_finished());
-    match actors.get(&place) {
-        Some(actor) => actor.wake.notify_one(),
-        // an actor of before has ended, and with it its worker
-        None if context.world.tasks.get(&place).is_some() => {
-            let wake = Arc::new(Notify::new());
-            let actor = task::run(Arc::clone(context), place.clone(), Arc::clone(&wake), stop.clone());
-            actors.insert(place, Actor { wake, task: tokio::spawn(Box::pin(actor)) });
-        }
-        None => {}
-    }
+/// The actors, one for each task.
+struct Actors {
+    context: Arc<Context>,
+    stop: watch::Receiver<bool>,
+    wakes: HashMap<Place, Arc<Notify>>,
+    running: JoinSet<Place>,
 }
 
-async fn drain(actors: HashMap<Place, Actor>) {
-    let all = async {
-        for actor in actors.into_values() {
-            // one that panicked has ended too
-            let _ = actor.task.await;
+impl Actors {
+    fn look_at(&mut self, place: Place) {
+        match self.wakes.get(&place) {
+            Some(wake) => wake.notify_one(),
+            None if self.context.world.tasks.get(&place).is_some() => {
+                let wake = Arc::new(Notify::new());
+                self.wakes.insert(place.clone(), Arc::clone(&wake));
+                let actor = task::run(Arc::clone(&self.context), place.clone(), wake, self.stop.clone());
+                self.running.spawn(async move {
+                    let inner = tokio::spawn(Box::pin(actor));
+                    if inner.await.is_err() {
+                        error!(namespace = place.0, task = place.1, "the task's actor broke; it begins anew");
+                    }
+                    place
+                });
+            }
+            None => {}
         }
-    };
-    if tokio::time::timeout(DRAIN, all).await.is_err() {
-        warn!("not every task ended within {} s; what was in flight is done again", DRAIN.as_secs());
+    }
+
+    /// An actor ended, and with it its worker. The task may have come back while it did.
+    fn ended(&mut self, place: Result<Place, tokio::task::JoinError>) {
+        if let Ok(place) = place {
+            self.wakes.remove(&place);
+            self.look_at(place);
+        }
     }
 }

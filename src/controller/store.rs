@@ -146,7 +146,6 @@ impl ConfigMapStore {
                     *version = written;
                     return Ok(SaveResult::Done);
                 }
-                Err(ControllerError::NotLeader { what }) => return Ok(SaveResult::Lost(what)),
                 Err(error) if !(error.is_conflict() || error.is_not_found()) => return Err(words(&error)),
                 Err(_) => {}
             }
@@ -184,7 +183,6 @@ impl ConfigMapStore {
                     *letters = (version, new);
                     return Ok(None);
                 }
-                Err(ControllerError::NotLeader { what }) => return Ok(Some(what)),
                 Err(error) if !(error.is_conflict() || error.is_not_found()) => return Err(words(&error)),
                 Err(_) => {}
             }

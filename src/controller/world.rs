@@ -9,9 +9,8 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
-use kube::runtime::utils::Backoff;
+use kube::runtime::watcher;
 use kube::runtime::watcher::Event;
-use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
@@ -222,20 +221,26 @@ async fn follow<K>(
 ) where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
-    let mut events = pin!(watcher(api, config).backoff(Patience(FIRST_PAUSE)));
-    let (mut list, mut first, mut broken) = (BTreeMap::new(), true, false);
+    let mut events = pin!(watcher(api, config));
+    let (mut list, mut first) = (BTreeMap::new(), true);
+    // the next pause, where the last try failed
+    let mut broken: Option<Duration> = None;
     let kind = K::kind(&()).into_owned();
     while let Some(event) = events.next().await {
         let event = match event {
             Ok(event) => event,
             Err(error) => {
-                if !std::mem::replace(&mut broken, true) {
+                if broken.is_none() {
                     warn!(kind, namespace = scope, "watching is interrupted: {error}");
                 }
+                let pause = broken.unwrap_or(FIRST_PAUSE);
+                broken = Some((pause * 2).min(LAST_PAUSE));
+                tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
                 continue;
             }
         };
-        if std::mem::take(&mut broken) {
+        // a list that is begun is no success yet
+        if !matches!(event, Event::Init) && broken.take().is_some() {
             info!(kind, namespace = scope, "watching goes on");
         }
         let done = matches!(event, Event::InitDone);
@@ -249,28 +254,10 @@ async fn follow<K>(
     }
 }
 
-/// Pauses between two tries of a watch.
+/// Pauses between two tries of a watch, doubled from the first to the last. kube's own grow to half a minute,
+/// and begin anew with each list that is only begun.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
-
-/// The next pause; kube's own would be half a minute when an API server comes back.
-struct Patience(Duration);
-
-impl Iterator for Patience {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let pause = self.0.mul_f64(rand::random_range(0.5..=1.0));
-        self.0 = (self.0 * 2).min(LAST_PAUSE);
-        Some(pause)
-    }
-}
-
-impl Backoff for Patience {
-    fn reset(&mut self) {
-        self.0 = FIRST_PAUSE;
-    }
-}
 
 /// Leaves out what nobody here reads and what may be large.
 fn strip<K: Resource>(event: Event<K>) -> Event<K> {

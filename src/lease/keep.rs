@@ -14,6 +14,9 @@ use super::claim::{Move, Seen, Watch};
 /// A standby looks so often.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// A renewal that failed is tried again so soon.
+const RETRY: Duration = Duration::from_millis(500);
+
 /// Which Lease, and who wants it.
 #[derive(Debug, Clone)]
 pub struct LeaseOptions {
@@ -25,6 +28,8 @@ pub struct LeaseOptions {
     pub identity: String,
     /// How long others let it count after a renewal.
     pub duration: Duration,
+    /// How long after the end of its term a process that cannot renew may hope.
+    pub grace: Duration,
 }
 
 /// The Lease cannot be had, and waiting does not help.
@@ -91,59 +96,85 @@ impl Keeper {
         self.term.clone()
     }
 
-    /// Renews until the term is over, or until it is dropped; the term ends when the Lease is somebody else's.
+    /// Renews until the Lease is lost, or until this is dropped.
     pub async fn renew(&mut self) {
         let every = self.options.duration / 3;
         let mut next = every;
-        while self.term.holds() {
-            tokio::select! {
-                () = tokio::time::sleep(next) => {}
-                () = self.term.over() => break,
-            }
+        while !self.term.is_lost() {
+            tokio::time::sleep(next).await;
             let begun = Instant::now();
-            let new = claimed(&self.held, &self.options, false);
-            let name = self.options.name.clone();
-            let (api, how) = (self.api.clone(), PostParams::default());
-            let patience = self.term.left().min(every);
-            match tokio::time::timeout(patience, api.replace(&name, &how, &new)).await {
-                Ok(Ok(held)) => {
-                    self.held = held;
+            next = match self.try_renew(every).await {
+                Ok(()) => {
                     self.term.extend(begun + self.options.duration * 2 / 3);
-                    next = every;
-                    continue;
+                    every
                 }
-                Ok(Err(kube::Error::Api(status))) if status.is_conflict() => self.read_again(patience).await,
-                Ok(Err(error)) => warn!(lease = name, "the Lease could not be renewed: {error}"),
-                Err(_) => warn!(lease = name, "the API server does not answer a renewal of the Lease"),
+                Err(words) => {
+                    warn!(lease = self.options.name, "the Lease could not be renewed: {words}");
+                    RETRY
+                }
+            };
+            if self.term.since_end() > self.options.grace {
+                warn!(
+                    lease = self.options.name,
+                    "the Lease could not be renewed for {:?}", self.options.grace
+                );
+                self.term.lose();
             }
-            next = Duration::from_millis(500);
         }
-        warn!(lease = self.options.name, "leading no longer");
+    }
+
+    async fn try_renew(&mut self, patience: Duration) -> Result<(), String> {
+        let new = claimed(&self.held, &self.options, false);
+        let how = PostParams::default();
+        let renewal = self.api.replace(&self.options.name, &how, &new);
+        match tokio::time::timeout(patience, renewal).await {
+            Ok(Ok(held)) => {
+                self.held = held;
+                Ok(())
+            }
+            Ok(Err(kube::Error::Api(status))) if status.is_conflict() || status.is_not_found() => {
+                self.read_again(patience).await
+            }
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("the API server does not answer".to_owned()),
+        }
     }
 
     /// A renewal met another version: one of ours whose answer was lost, or somebody else's.
-    async fn read_again(&mut self, patience: Duration) {
-        let read = tokio::time::timeout(patience, self.api.get(&self.options.name)).await;
-        let Ok(Ok(found)) = read else { return };
-        if seen(&found).holder == self.options.identity {
-            self.held = found;
-        } else {
-            warn!(lease = self.options.name, holder = seen(&found).holder, "somebody else took the Lease");
-            self.term.end();
+    async fn read_again(&mut self, patience: Duration) -> Result<(), String> {
+        let read = tokio::time::timeout(patience, self.api.get_opt(&self.options.name)).await;
+        let Ok(Ok(found)) = read else {
+            return Err("it is another one than ours, and cannot be read".to_owned());
+        };
+        match found {
+            Some(found) if seen(&found).holder == self.options.identity => self.held = found,
+            found => {
+                let holder = found.as_ref().map(seen).unwrap_or_default().holder;
+                warn!(lease = self.options.name, holder, "the Lease is not ours any more");
+                self.term.lose();
+            }
         }
+        Err("it had another version".to_owned())
     }
 
     /// Gives the Lease back, so that another need not wait for it to expire.
-    pub async fn release(self) {
-        if !self.term.holds() {
-            return;
+    pub async fn release(mut self) {
+        let patience = Duration::from_secs(2);
+        for _ in 0..2 {
+            let new = claimed(&self.held, &self.options, true);
+            let how = PostParams::default();
+            let released = self.api.replace(&self.options.name, &how, &new);
+            let conflict = match tokio::time::timeout(patience, released).await {
+                Ok(Err(kube::Error::Api(status))) => status.is_conflict(),
+                // where it does not come off, it expires
+                _ => false,
+            };
+            // a renewal may have been under way
+            if !conflict || self.read_again(patience).await.is_ok() || self.term.is_lost() {
+                break;
+            }
         }
-        let new = claimed(&self.held, &self.options, true);
-        let how = PostParams::default();
-        let released = self.api.replace(&self.options.name, &how, &new);
-        // where it does not come off, it expires
-        let _ = tokio::time::timeout(self.term.left().min(Duration::from_secs(3)), released).await;
-        self.term.end();
+        self.term.lose();
     }
 }
 

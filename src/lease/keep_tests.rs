@@ -6,6 +6,7 @@ fn options(identity: &str) -> LeaseOptions {
         name: "lead".into(),
         identity: identity.into(),
         duration: Duration::from_secs(10),
+        grace: Duration::from_secs(60),
     }
 }
 

@@ -10,54 +10,55 @@ use tokio::sync::watch;
 #[derive(Debug, Clone)]
 pub struct Term {
     /// `None`: no lease is needed.
-    ends: Option<Arc<watch::Sender<Instant>>>,
+    state: Option<Arc<watch::Sender<State>>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    end: Instant,
+    lost: bool,
 }
 
 impl Term {
     /// Nobody else can want to lead.
     pub fn unlimited() -> Self {
-        Self { ends: None }
+        Self { state: None }
     }
 
     pub(super) fn until(end: Instant) -> Self {
-        Self { ends: Some(Arc::new(watch::Sender::new(end))) }
+        Self { state: Some(Arc::new(watch::Sender::new(State { end, lost: false }))) }
     }
 
     /// May this process write now?
     pub fn holds(&self) -> bool {
-        self.ends.as_ref().is_none_or(|ends| Instant::now() < *ends.borrow())
+        self.state.as_ref().is_none_or(|state| {
+            let State { end, lost } = *state.borrow();
+            !lost && Instant::now() < end
+        })
     }
 
-    /// Moves the end, unless it has passed: what is over stays over.
+    /// The Lease was renewed: nobody else had it meanwhile.
     pub(super) fn extend(&self, end: Instant) {
-        if let Some(ends) = self.ends.as_ref().filter(|_| self.holds()) {
-            ends.send_replace(end);
+        if let Some(state) = &self.state {
+            state.send_modify(|state| state.end = end);
         }
     }
 
-    pub(super) fn end(&self) {
-        if let Some(ends) = &self.ends {
-            ends.send_replace(Instant::now());
+    /// It does not come back.
+    pub(super) fn lose(&self) {
+        if let Some(state) = &self.state {
+            state.send_modify(|state| state.lost = true);
         }
     }
 
-    /// Waits until it is over.
-    pub async fn over(&self) {
-        let Some(ends) = &self.ends else { return std::future::pending().await };
-        let mut moved = ends.subscribe();
-        while self.holds() {
-            let end = *moved.borrow_and_update();
-            tokio::select! {
-                () = tokio::time::sleep_until(end.into()) => {}
-                _ = moved.changed() => {}
-            }
-        }
+    pub(super) fn is_lost(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| state.borrow().lost)
     }
 
-    /// Time left, for those who plan a call within it.
-    pub(super) fn left(&self) -> Duration {
-        let end = self.ends.as_ref().map(|ends| *ends.borrow());
-        end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
+    /// How long ago it ended.
+    pub(super) fn since_end(&self) -> Duration {
+        let end = self.state.as_ref().map(|state| state.borrow().end);
+        end.map_or(Duration::ZERO, |end| Instant::now().saturating_duration_since(end))
     }
 }
 
@@ -65,18 +66,18 @@ impl Term {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn what_is_over_stays_over() {
-        let term = Term::until(Instant::now() + Duration::from_secs(60));
-        let waiting = tokio::spawn({
-            let term = term.clone();
-            async move { term.over().await }
-        });
-        assert!(term.holds());
-        term.end();
-        waiting.await.unwrap();
-        term.extend(Instant::now() + Duration::from_secs(60));
-        assert!(!term.holds() && term.left().is_zero());
-        assert!(Term::unlimited().holds());
+    #[test]
+    fn ends_by_the_clock_and_comes_back_unless_it_is_lost() {
+        let (now, hour) = (Instant::now(), Duration::from_secs(3_600));
+        let term = Term::until(now + hour);
+        assert!(term.holds() && term.since_end().is_zero());
+        term.extend(now);
+        assert!(!term.holds() && !term.is_lost());
+        term.extend(now + hour);
+        assert!(term.clone().holds());
+        term.lose();
+        term.extend(now + hour);
+        assert!(!term.holds() && term.is_lost());
+        assert!(Term::unlimited().holds() && !Term::unlimited().is_lost());
     }
 }

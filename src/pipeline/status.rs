@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::core::{Counts, View};
+use super::core::{Counts, INITIAL, View};
 use super::feed::RowCounts;
 use super::shared::Shared;
 use crate::mapping::WalkSelection;
@@ -194,9 +194,9 @@ fn conditions(view: &View, status: &mut TaskStatus, stalled: bool) {
         _ => "Refused",
     };
     status.set(C::DeadLetters, view.dead_letters > 0, reason, letters);
-    let cause = view.repairing.clone().unwrap_or_default();
-    let reason = if view.repairing.is_some() { "Building" } else { "None" };
-    status.set(C::Repairing, view.repairing.is_some(), reason, cause);
+    let repairing = view.repairing.as_ref().filter(|cause| *cause != INITIAL);
+    let reason = if repairing.is_some() { "Building" } else { "None" };
+    status.set(C::Repairing, repairing.is_some(), reason, repairing.cloned().unwrap_or_default());
     status.set(C::Preflight, true, "Passed", "");
     status.set(C::Paused, false, "Running", "");
     let reason = if view.foreign_writer { "VersionAboveOurs" } else { "None" };

@@ -134,6 +134,16 @@ struct Worker<S> {
     told: tokio::time::Instant,
 }
 
+/// What works for a worker ends with it, however it ends.
+impl<S> Drop for Worker<S> {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+        if let Some(feed) = &self.feed {
+            feed.task.abort();
+        }
+    }
+}
+
 impl<S: Stores> Worker<S> {
     #[allow(clippy::too_many_arguments)] // made in one place
     fn new(
@@ -216,8 +226,6 @@ impl<S: Stores> Worker<S> {
             }
             inputs = self.next_inputs(&mut orders).await;
         };
-        self.close_feed();
-        self.tasks.iter().for_each(JoinHandle::abort);
         match ended {
             Ended::Stopped => Ok(()),
             Ended::Lost(who) => Err(WorkerError::Lost(who)),

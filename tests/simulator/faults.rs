@@ -123,6 +123,21 @@ impl World {
             _ => (format!("letters-{number}"), Selection::DeadLetters),
         };
         self.run_build(name, selection);
+        if self.rng.chance(300) {
+            self.cancel_build(number);
+        }
+    }
+
+    /// Nobody asks for a build any more, at some time of its life.
+    fn cancel_build(&mut self, number: usize) {
+        let name = self.builds[number].0.name.clone();
+        self.note(|_| format!("{name} will be cancelled"));
+        let after = self.rng.between(1, 20_000);
+        for owner in 0..self.owners.len() {
+            self.at(after, Event::To(owner, Mail::Input(Input::Cancel(name.clone()))));
+        }
+        // whoever starts from now on is not told of it
+        self.builds[number].1 = true;
     }
 
     /// Every dead letter is tried again.

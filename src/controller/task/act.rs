@@ -68,7 +68,8 @@ impl Actor {
     /// Says something in the worker's stead.
     fn say(&mut self, task: &Observed<SyncTask>, what: TaskStatus) {
         self.generation = task.generation();
-        self.local = what;
+        // the figures stay what they were
+        self.local = TaskStatus { conditions: what.conditions, ..std::mem::take(&mut self.local) };
         (self.failures, self.not_before) = (0, None);
     }
 

@@ -159,8 +159,10 @@ impl Actor {
 
     async fn follow(&mut self, task: Option<&Observed<SyncTask>>) -> Result<(), ControllerError> {
         let credentials = match task {
-            Some(task) => self.credentials(task).await?,
-            None => Err(Vec::new()),
+            Some(task) if plan::runs_here(task, &self.context.settings.mode) => {
+                self.credentials(task).await?
+            }
+            _ => Err(Vec::new()),
         };
         let running = self.worker.as_ref().map(|worker| &worker.wanted);
         let aim = aim(task, &credentials, running, &self.context.settings.mode);

@@ -110,6 +110,13 @@ pub(super) fn aim(
     }
 }
 
+/// True where this process needs the Secrets of a task: it is to run here.
+pub(super) fn runs_here(task: &Observed<SyncTask>, mode: &Mode) -> bool {
+    let operator = matches!(mode, Mode::Operator { .. });
+    let Ok(spec) = task.resource.as_ref().map(|resource| &resource.spec) else { return false };
+    !task.is_going() && spec.state == State::Running && (spec.isolation == Isolation::Shared) == operator
+}
+
 pub(super) fn has_finalizer(task: &Observed<SyncTask>) -> bool {
     task.meta().finalizers.as_ref().is_some_and(|all| all.iter().any(|name| name == FINALIZER))
 }

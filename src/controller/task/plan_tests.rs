@@ -91,6 +91,7 @@ fn one_process_runs_it() {
     let dedicated = task(|object| object["spec"]["isolation"] = "Dedicated".into());
     let pod = Mode::Worker { task: "orders".into() };
     assert!(matches!(aimed(&dedicated), Aim::Elsewhere));
+    assert!(!runs_here(&dedicated, &OPERATOR) && runs_here(&dedicated, &pod));
     assert!(matches!(aim(Some(&dedicated), &credentials("pw"), None, &pod), Aim::Run(_)));
     assert!(matches!(aim(Some(&task(|_| {})), &credentials("pw"), None, &pod), Aim::Elsewhere));
 }

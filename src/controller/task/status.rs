@@ -87,6 +87,10 @@ fn turned<'a>(before: &SyncTaskStatus, after: &'a SyncTaskStatus, first: bool) -
     after.conditions.iter().filter(news).collect()
 }
 
+fn says(status: &SyncTaskStatus, type_: ConditionType) -> bool {
+    status.conditions.iter().any(|condition| condition.type_ == type_.name() && condition.status == "True")
+}
+
 /// The turns to tell as events.
 pub(super) fn turns(before: &SyncTaskStatus, after: &SyncTaskStatus) -> Vec<Turn> {
     let turn = |condition: &Condition| {
@@ -96,6 +100,9 @@ pub(super) fn turns(before: &SyncTaskStatus, after: &SyncTaskStatus) -> Vec<Turn
         // at the first sight of a task only trouble is news, but for its being ready
         let first = !before.conditions.iter().any(|old| old.type_ == condition.type_);
         let news = !first || warning || type_ == ConditionType::Ready;
+        // a task that its user holds back is not connected, and that is no news beside it
+        let held = type_ != ConditionType::Paused && says(after, ConditionType::Paused);
+        let news = news && !held && type_ != ConditionType::CaughtUp;
         let unknown = condition.status != "True" && condition.status != "False";
         (news && !unknown).then(|| Turn {
             warning,

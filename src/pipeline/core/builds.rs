@@ -8,6 +8,9 @@ use crate::model::{Build, BuildPhase, Key};
 /// The name of the build that the task starts by itself: initial sync and repairs.
 pub const FULL: &str = "full";
 
+/// The cause of the first Full of a task: nothing is repaired by it.
+pub const INITIAL: &str = "initial sync";
+
 #[derive(Debug)]
 struct WalkedPage {
     hold: u64,

@@ -21,7 +21,7 @@ mod work;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-pub use builds::FULL;
+pub use builds::{FULL, INITIAL};
 pub use protocol::{
     Begin, BuildSpec, Command, DeadLetter, Ended, Failure, Input, Now, Outcome, Page, Place, ReadRows,
     RowLock, Rows, SaveResult, Seen, Selection, Verdict, Written,
