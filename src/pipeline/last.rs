@@ -97,9 +97,8 @@ async fn each(shared: &Shared, start: StreamStart, mut see: impl FnMut(&Event<'_
     let options = &shared.options;
     // an id of its own, so that the stream that follows does not meet this one
     let id = options.server_id.unwrap_or_else(|| derive_server_id(&options.uid, u32::MAX));
-    let opts = shared.source.stream_opts().await.ok()?;
     let stream_options = StreamOptions { end_at_eof: true, ..StreamOptions::new(id) };
-    let mut stream = Stream::open(opts, &start, stream_options).await.ok()?;
+    let mut stream = Stream::open(&shared.source.options().server, &start, stream_options).await.ok()?;
     let mut decoder = Decoder::new();
     if let StreamStart::File(at) = &start {
         decoder.set_file(&at.file);
