@@ -65,8 +65,8 @@ bench: servers ## measure speed against the raw limit (docs/benchmarks.md)
 
 .PHONY: manifests
 manifests: ## write crds/, manifests/install.yaml and docs/reference.md anew, after a change of a resource or of the chart
-	UPDATE=1 cargo test --locked --test crds --test reference
-	UPDATE=1 cargo test --package e2e --locked --test cluster -- the_committed_manifest
+	UPDATE=1 cargo test --workspace --locked --test crds --test reference
+	UPDATE=1 cargo test --workspace --locked --test cluster -- the_committed_manifest
 
 .PHONY: demo
 demo: ## bring up servers and a Kubernetes, install the chart, apply a task, show documents follow (KUBECONFIG: your cluster)
