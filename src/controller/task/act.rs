@@ -34,7 +34,7 @@ impl Actor {
                 Aim::Run(wanted) if worker.wanted.same(wanted) => {
                     let reindexes = self.context.world.reindexes_of(&self.place);
                     let asked = plan::asked(&self.uid, &reindexes);
-                    worker.order(plan::orders(asked, worker.builds()));
+                    worker.order(plan::orders(&asked, worker.builds()));
                     self.generation = task.and_then(Observed::generation);
                 }
                 _ => {
@@ -109,7 +109,7 @@ impl Actor {
         let metrics = self.context.metrics.task(&self.name())?;
         info!(task = self.name(), "starting a worker");
         let mut worker = Worker::start(wanted, options, store, metrics);
-        worker.order(plan::orders(asked, worker.builds()));
+        worker.order(plan::orders(&asked, worker.builds()));
         self.worker = Some(worker);
         self.generation = task.generation();
         Ok(())
