@@ -58,12 +58,10 @@ impl Cluster {
         if !self.term.holds() {
             return Err(ControllerError::NotLeader { what });
         }
-        match tokio::time::timeout(CALL, call).await {
-            Ok(answer) => answer.map_err(|error| ControllerError::of(what, error)),
-            Err(_) => {
-                let message = format!("no answer within {} s", CALL.as_secs());
-                Err(ControllerError::Unavailable { what, message })
-            }
+        if let Ok(answer) = tokio::time::timeout(CALL, call).await {
+            return answer.map_err(|error| ControllerError::of(what, error));
         }
+        let message = format!("no answer within {} s", CALL.as_secs());
+        Err(ControllerError::Unavailable { what, message })
     }
 }

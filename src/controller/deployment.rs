@@ -53,11 +53,11 @@ pub(super) fn wanted(task: &Observed<SyncTask>, mode: &Mode) -> Value {
 
 fn pod(task: &Observed<SyncTask>, placement: &Placement, mode: &Mode) -> Value {
     let (image, account) = match mode {
-        Mode::Operator { image, service_account } => (image.clone(), Some(service_account.clone())),
+        Mode::Operator { image, service_account } => (image.as_deref(), Some(service_account.clone())),
         Mode::Worker { .. } => (None, None),
     };
     let mut pod = json!({
-        "containers": [container(task, placement, placement.image.clone().or(image))],
+        "containers": [container(task, placement, placement.image.as_deref().or(image))],
         "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
         "terminationGracePeriodSeconds": 40,
     });
@@ -74,7 +74,7 @@ fn pod(task: &Observed<SyncTask>, placement: &Placement, mode: &Mode) -> Value {
     pod
 }
 
-fn container(task: &Observed<SyncTask>, placement: &Placement, image: Option<String>) -> Value {
+fn container(task: &Observed<SyncTask>, placement: &Placement, image: Option<&str>) -> Value {
     let probe = |path: &str| json!({"httpGet": {"path": path, "port": PORT}, "periodSeconds": 10, "timeoutSeconds": 5});
     let mut container = json!({
         "name": "worker",

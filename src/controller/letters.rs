@@ -19,7 +19,7 @@ const MAX_REASON: usize = 400;
 pub(super) struct Letters {
     pub(super) epoch: u64,
     owner: String,
-    letters: BTreeMap<Key, DeadLetter>,
+    by_key: BTreeMap<Key, DeadLetter>,
 }
 
 impl Letters {
@@ -32,7 +32,7 @@ impl Letters {
             Ok((letter.key.clone(), letter))
         });
         Ok(Self {
-            letters: letters.collect::<Result<_, serde_json::Error>>()?,
+            by_key: letters.collect::<Result<_, serde_json::Error>>()?,
             epoch: text("epoch").parse().unwrap_or(0),
             owner: text("owner").to_owned(),
         })
@@ -48,7 +48,7 @@ impl Letters {
 
     fn lines(&self) -> Result<String, serde_json::Error> {
         let mut lines = String::new();
-        for letter in self.letters.values() {
+        for letter in self.by_key.values() {
             lines.push_str(&serde_json::to_string(letter)?);
             lines.push('\n');
         }
@@ -56,12 +56,12 @@ impl Letters {
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &DeadLetter> {
-        self.letters.values()
+        self.by_key.values()
     }
 
     /// The same letters with a new owner.
     pub(super) fn claimed_by(&self, epoch: u64, owner: &str) -> Self {
-        Self { epoch, owner: owner.to_owned(), letters: self.letters.clone() }
+        Self { epoch, owner: owner.to_owned(), by_key: self.by_key.clone() }
     }
 
     pub(super) fn is_owned_like(&self, other: &Self) -> bool {
@@ -71,10 +71,10 @@ impl Letters {
     pub(super) fn change(&mut self, add: &[DeadLetter], remove: &[Key]) {
         for letter in add {
             let reason = letter.reason.chars().take(MAX_REASON).collect();
-            self.letters.insert(letter.key.clone(), DeadLetter { reason, ..letter.clone() });
+            self.by_key.insert(letter.key.clone(), DeadLetter { reason, ..letter.clone() });
         }
         for key in remove {
-            self.letters.remove(key);
+            self.by_key.remove(key);
         }
     }
 
@@ -82,7 +82,7 @@ impl Letters {
     pub(super) fn too_large(&self) -> Option<String> {
         let bytes = self.lines().map_or(usize::MAX, |lines| lines.len());
         (bytes > MAX_BYTES).then(|| {
-            let count = self.letters.len();
+            let count = self.by_key.len();
             format!("{count} dead letters take {bytes} bytes, a ConfigMap holds {MAX_BYTES}; heal or replay dead letters")
         })
     }

@@ -43,12 +43,9 @@ impl ConfigMapStore {
         Self { cluster, namespace, task, uid, checkpoint: Mutex::default(), letters: Mutex::default() }
     }
 
-    /// True where there is a checkpoint, whoever's.
-    pub(super) async fn exists(&self) -> Result<bool, ControllerError> {
-        let name = self.name(CHECKPOINT);
-        let api = self.cluster.api::<ConfigMap>(&self.namespace);
-        let what = format!("looking for ConfigMap {}/{name}", self.namespace);
-        Ok(self.cluster.call(what, api.get_metadata_opt(&name)).await?.is_some())
+    /// True where there is a checkpoint of ours; another owner's is waited out.
+    pub(super) async fn is_there(&self) -> Result<bool, StoreError> {
+        Ok(self.read(CHECKPOINT).await?.is_some())
     }
 
     fn name(&self, part: &str) -> String {

@@ -79,13 +79,13 @@ impl Keeper {
                     told = holder;
                 }
                 Ok(Err(_)) => {}
-                Err(error) => match refused(&error) {
-                    Some(message) => {
+                Err(error) => {
+                    if let Some(message) = refused(&error) {
                         let LeaseOptions { namespace, name, .. } = options;
                         return Err(LeaseError { namespace, name, message });
                     }
-                    None => warn!(lease = options.name, "the Lease cannot be looked at: {error}"),
-                },
+                    warn!(lease = options.name, "the Lease cannot be looked at: {error}");
+                }
             }
             tokio::time::sleep(LOOK).await;
         }

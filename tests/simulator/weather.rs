@@ -107,6 +107,7 @@ impl Weather {
             late_answer: gc_deletes / 2,
             max_dead_letters: (if rng.chance(200) { 3 } else { 2 * mains + 10 }) as usize,
             repair: true,
+            keep_on_change: false,
             sweep: true,
             ordered_commits: ordered,
             seed,

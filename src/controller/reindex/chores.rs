@@ -54,6 +54,9 @@ pub(in super::super) async fn clear_up(context: Arc<Context>) {
     }
 }
 
+/// A finished one, and when it finished.
+type Finished<'a> = (i64, &'a Arc<Observed<Reindex>>);
+
 /// What is to be done. `limit` says how many finished ones the task keeps; `None` where there is no task.
 fn chores(
     all: &[Arc<Observed<Reindex>>],
@@ -61,7 +64,7 @@ fn chores(
     now: i64,
 ) -> Vec<(Arc<Observed<Reindex>>, Chore)> {
     let mut chores = Vec::new();
-    let mut finished: BTreeMap<(String, String), Vec<(i64, &Arc<Observed<Reindex>>)>> = BTreeMap::new();
+    let mut finished: BTreeMap<(String, String), Vec<Finished<'_>>> = BTreeMap::new();
     for reindex in all.iter().filter(|reindex| !reindex.is_going()) {
         let Ok(resource) = &reindex.resource else { continue };
         let status: ReindexStatus = reindex.status();

@@ -34,7 +34,7 @@ impl Actor {
                 Aim::Run(wanted) if worker.wanted.same(wanted) => {
                     let reindexes = self.context.world.reindexes_of(&self.place);
                     let asked = plan::asked(&self.uid, &reindexes);
-                    worker.order(plan::orders(asked, worker.builds()));
+                    worker.order(plan::orders(&asked, worker.builds()));
                     self.generation = task.and_then(Observed::generation);
                 }
                 _ => {
@@ -84,7 +84,17 @@ impl Actor {
         let (namespace, name) = &self.place;
         let before: SyncTaskStatus = task.status();
         let store = ConfigMapStore::new(self.context.cluster.clone(), namespace, name, &wanted.uid);
-        let fresh = before.position.is_none() && !store.exists().await?;
+        let there = match store.is_there().await {
+            Ok(there) => there,
+            Err(error) => {
+                let mut said = TaskStatus::default();
+                said.set(C::Ready, false, "StateUnavailable", error.to_string());
+                self.say(task, said);
+                self.again_in(Duration::from_secs(2));
+                return Ok(());
+            }
+        };
+        let fresh = before.position.is_none() && !there;
         if fresh && wanted.spec.initial_sync == InitialSync::Full && !self.initial(task).await? {
             self.again_in(Duration::from_secs(1));
             return Ok(());
@@ -99,7 +109,7 @@ impl Actor {
         let metrics = self.context.metrics.task(&self.name())?;
         info!(task = self.name(), "starting a worker");
         let mut worker = Worker::start(wanted, options, store, metrics);
-        worker.order(plan::orders(asked, worker.builds()));
+        worker.order(plan::orders(&asked, worker.builds()));
         self.worker = Some(worker);
         self.generation = task.generation();
         Ok(())

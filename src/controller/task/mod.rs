@@ -29,7 +29,7 @@ use crate::pipeline::WorkerError;
 
 pub(super) use status::condition;
 
-/// Status and drain are looked at so often while there is a worker.
+/// Status and drain are looked at so often.
 const TICK: Duration = Duration::from_secs(1);
 
 /// A worker that ran so long began well.
@@ -81,7 +81,7 @@ pub(super) async fn run(
         // until there is a reason to look again
         loop {
             actor.report().await;
-            let next = actor.next(stopping);
+            let next = actor.next();
             tokio::select! {
                 () = wake.notified() => break,
                 Ok(()) = stop.changed() => break,
@@ -133,9 +133,8 @@ impl Actor {
     }
 
     /// When to wake at the latest.
-    fn next(&self, stopping: bool) -> Instant {
-        let busy = self.worker.is_some() || stopping || self.base.is_none();
-        let tick = Instant::now() + if busy { TICK } else { TICK * 5 };
+    fn next(&self) -> Instant {
+        let tick = Instant::now() + TICK;
         self.look_at.map_or(tick, |at| at.min(tick))
     }
 

@@ -156,7 +156,7 @@ pub(super) fn asked(task_uid: &str, reindexes: &[Arc<Observed<Reindex>>]) -> Vec
 }
 
 /// What is new and what is gone, where the worker knows of builds by these names and UIDs.
-pub(super) fn orders(asked: Vec<BuildRequest>, known: &BTreeMap<String, String>) -> BuildOrders {
+pub(super) fn orders(asked: &[BuildRequest], known: &BTreeMap<String, String>) -> BuildOrders {
     let still =
         |name: &String, uid: &String| asked.iter().any(|build| build.name == *name && build.uid == *uid);
     let cancel = known.iter().filter(|(name, uid)| !still(name, uid)).map(|(name, _)| name.clone()).collect();

@@ -141,10 +141,10 @@ fn builds_are_those_that_are_asked_for_and_not_finished() {
     let known = |of: &[(&str, &str)]| of.iter().map(|(n, u)| ((*n).to_owned(), (*u).to_owned())).collect();
     let names =
         |orders: &BuildOrders| orders.build.iter().map(|build| build.name.clone()).collect::<Vec<_>>();
-    let first = orders(asked.clone(), &known(&[]));
+    let first = orders(&asked, &known(&[]));
     assert_eq!((names(&first), first.cancel.len()), (vec!["b".into(), "a".into()], 0));
     // b was made anew, gone is gone
-    let later = orders(asked.clone(), &known(&[("a", "1"), ("b", "1"), ("gone", "9")]));
+    let later = orders(&asked, &known(&[("a", "1"), ("b", "1"), ("gone", "9")]));
     assert_eq!((names(&later), later.cancel), (vec!["b".into()], vec!["b".to_owned(), "gone".to_owned()]));
-    assert_eq!(orders(asked, &known(&[("a", "1"), ("b", "2")])), BuildOrders::default());
+    assert_eq!(orders(&asked, &known(&[("a", "1"), ("b", "2")])), BuildOrders::default());
 }
