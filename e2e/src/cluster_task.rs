@@ -80,7 +80,7 @@ impl<'a> ClusterTask<'a> {
         wait_until(&format!("{condition}={words} of {}", self.name), PATIENCE, async || {
             let task = self.object().await?;
             let found = condition_of(&task, condition);
-            let seen = &task["status"]["observedGeneration"] == &task["metadata"]["generation"];
+            let seen = task["status"]["observedGeneration"] == task["metadata"]["generation"];
             if seen && found.starts_with(words) { Ok(task) } else { Err(status(&task)) }
         })
         .await

@@ -54,6 +54,7 @@ impl Watch {
 mod tests {
     use super::*;
 
+    #[allow(clippy::unnecessary_wraps, reason = "as the claim takes it")]
     fn lease(holder: &str, renewed: &str) -> Option<Seen> {
         Some(Seen { holder: holder.into(), renewed: renewed.into(), duration: Duration::from_secs(10) })
     }

@@ -93,7 +93,6 @@ impl Weather {
     fn config(rng: &mut Rng, seed: u64, ordered: bool, gc_deletes: u64, mains: u64) -> Config {
         let narrow = rng.chance(300);
         Config {
-            keep_on_change: false,
             lanes: rng.between(1, 5) as usize,
             batch: rng.between(1, 20) as usize,
             max_pending: if narrow { rng.between(3, 20) } else { 1_000 } as usize,

@@ -114,7 +114,7 @@ async fn rotate(task: &ClusterTask<'_>, operator: &Operator) {
     let count = |list: &Value| list["items"].as_array().unwrap().len();
     assert_eq!(count(&after), count(&builds), "a rotation is no gap");
     let gaps = operator.metrics().await.unwrap().sum("binlog_operator_gaps_total", &[]);
-    assert_eq!(gaps.unwrap_or(0.0), 0.0, "a rotation is no gap");
+    assert!(gaps.unwrap_or(0.0) < 1.0, "a rotation is no gap");
 }
 
 async fn cut_connections(task: &ClusterTask<'_>) {

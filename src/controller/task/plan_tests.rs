@@ -132,7 +132,7 @@ fn builds_are_those_that_are_asked_for_and_not_finished() {
         reindex("a", "1", |object| object["metadata"]["creationTimestamp"] = "2026-01-02T00:00:00Z".into()),
         reindex("done", "3", |object| object["status"] = json!({"conditions": complete})),
         reindex("going", "4", |object| {
-            object["metadata"]["deletionTimestamp"] = "2026-01-02T00:00:00Z".into()
+            object["metadata"]["deletionTimestamp"] = "2026-01-02T00:00:00Z".into();
         }),
         reindex("orders-initial", "5", |object| object["metadata"]["ownerReferences"] = owner),
     ];
