@@ -11,11 +11,14 @@ pub async fn poll<T>(
     mut condition: impl AsyncFnMut() -> Result<T, String>,
 ) -> Result<T, String> {
     let end = Instant::now() + timeout;
+    let mut last = "none".to_owned();
     loop {
-        let last = match tokio::time::timeout_at(end, condition()).await {
+        last = match tokio::time::timeout_at(end, condition()).await {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(last)) => last,
-            Err(_) => return Err("the condition's check itself did not end in time".into()),
+            Err(_) => {
+                return Err(format!("the check itself did not end in time; the one before said: {last}"));
+            }
         };
         if Instant::now() >= end {
             return Err(last);

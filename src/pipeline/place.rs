@@ -7,7 +7,7 @@ use super::last::last_transaction;
 use super::prepare::columns_of;
 use super::shared::{Shared, sink_failure, source_failure, visibility};
 use super::sweep_keys::key_of;
-use crate::mapping::parse;
+use crate::mapping::{WalkSelection, parse};
 use crate::model::{Class, Key, KeyPart};
 use crate::sink::SweepCursor;
 use crate::source::Visibility;
@@ -74,7 +74,8 @@ pub(super) async fn fetch(shared: Arc<Shared>, command: Command) {
             let page = match plan.lookups().get(rule) {
                 Some(rule) => {
                     let sql = rule.sql(keys.len(), after.is_some(), limit);
-                    page(&shared, &sql, &rule.params(&keys, after.as_ref()), limit, &seen).await
+                    page(&shared, &sql, &rule.params(&keys, after.as_ref()), limit, &seen, |class| class)
+                        .await
                 }
                 None => Err(Failure { class: Class::Gap, message: format!("the plan has no lookup {rule}") }),
             };
@@ -100,7 +101,12 @@ async fn walk(
     };
     let plan = shared.plan();
     let sql = plan.walk_sql(&selection, after.is_some(), limit).map_err(|error| mapping_failure(&error))?;
-    page(shared, &sql, &plan.walk_params(&selection, after), limit, seen).await
+    // what the server says to the user's own condition is the Reindex's trouble, not the task's
+    let theirs = |class| match class {
+        Class::Record | Class::Halt if matches!(selection, WalkSelection::Where(_)) => Class::Config,
+        other => other,
+    };
+    page(shared, &sql, &plan.walk_params(&selection, after), limit, seen, theirs).await
 }
 
 async fn page(
@@ -109,10 +115,13 @@ async fn page(
     params: &[KeyPart],
     limit: usize,
     seen: &super::core::Seen,
+    class: impl Fn(Class) -> Class,
 ) -> Outcome<Page> {
-    let failed = |error| source_failure(&error);
-    let mut reader = shared.borrow_reader().await.map_err(failed)?;
-    let keys = reader.keys(sql, params, &visibility(seen)).await.map_err(failed)?;
+    let mut reader = shared.borrow_reader().await.map_err(|error| source_failure(&error))?;
+    let keys = reader.keys(sql, params, &visibility(seen)).await.map_err(|error| {
+        let failure = source_failure(&error);
+        Failure { class: class(failure.class), ..failure }
+    })?;
     shared.give_back(reader);
     let more = keys.len() >= limit;
     Ok(Page { keys, more })

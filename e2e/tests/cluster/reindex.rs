@@ -31,7 +31,11 @@ async fn a_reindex_is_paused_resumed_cancelled_and_tidied_up() {
     let proxy = FaultProxy::start(&elastic.url()).await;
     let slow = Fault::DelayAnswer(Duration::from_millis(200));
     let mut task = ClusterTask::new(&space, mysql, elastic, SIZE).await;
-    task.file = task.file.clone().set("sink.elasticsearch.addresses", json!([proxy.url()]));
+    task.file = task
+        .file
+        .clone()
+        .set("sink.elasticsearch.addresses", json!([proxy.url()]))
+        .set("limits", json!({"checkpointInterval": "1s", "lanes": 1, "batchActions": 20}));
     let mut operator = Operator::in_cluster(&space, &[]);
     task.apply().await;
     assert_eq!(task.equal().await, 2_000);

@@ -40,7 +40,7 @@ async fn user(task: &ClusterTask<'_>, statements: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn apply_edit_and_rotate_to_equal_documents() {
-    let space = namespace("sync").await;
+    let space = namespace("apply").await;
     let mut task = stage(space, Size::SMALL).await;
     user(
         &task,
@@ -61,6 +61,7 @@ async fn apply_edit_and_rotate_to_equal_documents() {
     load(&task, 1, async {}).await;
     task.equal().await;
     rotate(&task, &operator).await;
+    task.file = task.file.clone().credentials(&task.index, ROTATED);
     edits(&mut task).await;
     assert_nowhere(&task, &operator).await;
     let log = operator.log();

@@ -290,8 +290,10 @@ impl Core {
         self.seen.reset(position.gtids.clone());
         self.transactions.reset(position, last, schemas);
         self.phase = Phase::Running;
-        if let Some(full) = self.loaded.builds.remove(FULL) {
+        if let Some(mut full) = self.loaded.builds.remove(FULL) {
             let spec = self.full_spec();
+            // under another query that was to be kept it is still the same Full: it goes on, or is over
+            full.selection_hash.clone_from(&spec.selection_hash);
             let cause = full.cause.clone();
             self.builds.add(spec, Some(full), &cause, 0, true);
             self.full_begins();
@@ -338,11 +340,15 @@ mod tests {
 
     /// A worker that finds a checkpoint of another query, after its claim.
     fn claimed(keep_on_change: bool) -> (Core, Vec<Command>) {
+        claimed_with("b", BuildPhase::Walking, keep_on_change)
+    }
+
+    fn claimed_with(name: &str, phase: BuildPhase, keep_on_change: bool) -> (Core, Vec<Command>) {
         let loaded = Checkpoint {
             epoch: 4,
             position: Some(StreamPosition::default()),
             query_hash: "old".into(),
-            builds: [("b".to_owned(), build(BuildPhase::Walking))].into(),
+            builds: [(name.to_owned(), build(phase))].into(),
             ..Checkpoint::default()
         };
         let identity = Identity { query_hash: "new".into(), initial_full: true, ..Identity::default() };
@@ -370,6 +376,17 @@ mod tests {
         let checkpoint = saved(&mut core, 20_000).unwrap();
         assert_eq!((checkpoint.query_hash.as_str(), checkpoint.epoch), ("new", 5));
         assert_eq!((core.view().repairing, core.view().counts.gaps), (None, 0));
+    }
+
+    #[test]
+    fn a_full_is_the_same_under_a_query_that_was_to_be_kept() {
+        let (core, commands) = claimed_with(FULL, BuildPhase::Complete, true);
+        assert!(matches!(commands[..], [Command::OpenStream { .. }]), "{commands:?}");
+        assert_eq!(core.view().repairing, None);
+        let (mut core, commands) = claimed_with(FULL, BuildPhase::Sweeping, true);
+        let sweeps = |command: &Command| matches!(command, Command::Sweep { below: 1, .. });
+        let later = core.step(Now { millis: 200_000, unix_micros: 0 }, []);
+        assert!(commands.iter().chain(&later).any(sweeps), "{commands:?} {later:?}");
     }
 
     #[test]
