@@ -17,9 +17,10 @@ down() {
 
 until_ready() {
   local begin=$SECONDS
-  until curl -fs "http://$LISTEN/readyz" >/dev/null; do
+  # ready means that it makes progress; caught up, that every document is there
+  until curl -s "http://$LISTEN/readyz" | grep -q ^CaughtUp=True; do
     kill -0 "$(cat "$DEMO/operator/pid")" 2>/dev/null || { tail -n 20 "$DEMO/operator/log" >&2; die "the operator ended"; }
-    [ $((SECONDS - begin)) -lt 120 ] || { tail -n 20 "$DEMO/operator/log" >&2; die "not ready after 120 s"; }
+    [ $((SECONDS - begin)) -lt 120 ] || { tail -n 20 "$DEMO/operator/log" >&2; die "not caught up after 120 s"; }
     printf '    documents: %s\n' "$(count 2>/dev/null || echo 0)"
     sleep 1
   done
