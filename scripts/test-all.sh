@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Everything `make test` runs, then the end-to-end tests once more with the feature `long`: the large and slow
-# ones and the other kinds of servers too;
-# writes docs/test-all.md with date, commit and the end of the log.
+# Everything `make test` runs, then what only the feature `long` has: the large and slow tests and the other kinds
+# of servers; writes docs/test-all.md with date, commit and the end of the log.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -12,7 +11,9 @@ mkdir -p "$CACHE" docs
 large() {
   scripts/elasticsearch.sh install es7 && scripts/elasticsearch.sh install opensearch &&
     scripts/mariadb.sh install &&
-    cargo test --package e2e --locked --features long -- --test-threads "${E2E_THREADS:-2}"
+    cargo test --workspace --locked --features e2e/long --test long --test large_transaction -- --test-threads 1 &&
+    cargo test --workspace --locked --features e2e/long --test decoder --test sink --test source -- \
+      --test-threads "${E2E_THREADS:-2}" mariadb es7 opensearch speed
 }
 
 begin=$SECONDS result=passed
