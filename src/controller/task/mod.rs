@@ -4,6 +4,7 @@
 //! starts. What is wrong with one task stays with it.
 
 mod act;
+mod elsewhere;
 mod pace;
 mod plan;
 mod report;
@@ -215,3 +216,7 @@ impl Actor {
         self.look_at = Some(self.look_at.map_or(at, |other| other.min(at)));
     }
 }
+
+#[cfg(test)]
+#[path = "actor_tests.rs"]
+mod tests;
