@@ -7,7 +7,6 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use tracing::info;
 
-use super::super::events::Turn;
 use super::super::{ConfigMapStore, ControllerError, Observed};
 use super::Actor;
 use super::plan::{self, Aim, Wanted};
@@ -15,10 +14,6 @@ use super::worker::Worker;
 use crate::api::{Finding, State, SyncTask, SyncTaskStatus};
 use crate::model::{ConditionStatus, ConditionType as C, TaskStatus};
 use crate::pipeline::{TaskOptions, WorkerError};
-use crate::sink::Sink;
-
-/// An index that cannot be deleted within this time stays.
-const GIVE_UP: Duration = Duration::from_secs(300);
 
 impl Actor {
     pub(super) async fn act(
@@ -75,6 +70,10 @@ impl Actor {
     }
 
     async fn start(&mut self, wanted: Wanted, task: &Observed<SyncTask>) -> Result<(), ControllerError> {
+        // what made the last one fail may be what was corrected
+        if self.failed.take_if(|failed| !failed.same(&wanted)).is_some() {
+            (self.failures, self.not_before) = (0, None);
+        }
         if let Some(at) = self.not_before.filter(|at| *at > Instant::now()) {
             self.look_at = Some(at);
             return Ok(());
@@ -124,7 +123,7 @@ impl Actor {
         self.set_finalizers(task, &finalizers).await
     }
 
-    async fn set_finalizers(
+    pub(super) async fn set_finalizers(
         &self,
         task: &Observed<SyncTask>,
         finalizers: &[String],
@@ -140,51 +139,6 @@ impl Actor {
             Err(error) if error.is_not_found() => Ok(()),
             done => done.map(drop),
         }
-    }
-
-    /// Deletes the index, then lets the task go.
-    async fn delete(&mut self, task: &Observed<SyncTask>) -> Result<(), ControllerError> {
-        if !self.alone(task).await? {
-            return Ok(());
-        }
-        let since =
-            task.meta().deletion_timestamp.as_ref().map(|time| time.0.as_second()).unwrap_or_default();
-        let waited = k8s_openapi::jiff::Timestamp::now().as_second() - since;
-        let turn = |warning, reason: &str, note: String| Turn {
-            warning,
-            reason: reason.into(),
-            note,
-            action: "Delete",
-        };
-        let turn = match self.delete_index(task).await {
-            Ok(true) => {
-                turn(false, "IndexDeleted", "the index is deleted, as spec.deletionPolicy says".into())
-            }
-            Ok(false) => turn(false, "IndexKept", "the index is not there, or not this task's alone".into()),
-            Err(words) if waited < GIVE_UP.as_secs() as i64 => {
-                let mut said = TaskStatus::default();
-                said.set(C::Ready, false, "Deleting", format!("the index cannot be deleted yet: {words}"));
-                self.say(task, said);
-                self.again_in(Duration::from_secs(5));
-                return Ok(());
-            }
-            Err(words) => turn(true, "IndexKept", format!("given up after {waited} s: {words}")),
-        };
-        info!(task = self.name(), "{}: {}", turn.reason, turn.note);
-        self.context.events.tell(&task.object_ref(&()), turn).await;
-        let mut others = task.meta().finalizers.clone().unwrap_or_default();
-        others.retain(|name| name != plan::FINALIZER);
-        self.set_finalizers(task, &others).await
-    }
-
-    async fn delete_index(&mut self, task: &Observed<SyncTask>) -> Result<bool, String> {
-        let findings = |all: &[Finding]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        let resource = task.resource.as_ref().map_err(|all| findings(all))?;
-        let credentials = self.credentials(task).await.map_err(|error| error.to_string())?;
-        let credentials = credentials.map_err(|all| findings(&all))?;
-        let options = TaskOptions::of(&self.name(), &self.uid, &resource.spec, &credentials);
-        let sink = Sink::new(options.sink).map_err(|error| error.to_string())?;
-        sink.delete().await.map_err(|error| error.to_string())
     }
 }
 
@@ -210,7 +164,8 @@ pub(super) fn refused(findings: &[Finding]) -> TaskStatus {
 
 /// What is said between a worker's end and the next one's first word.
 pub(super) fn last_words(said: &TaskStatus, ended: &Result<(), WorkerError>) -> TaskStatus {
-    let mut said = said.clone();
+    // a build of that name is another one by then
+    let mut said = TaskStatus { builds: <_>::default(), ..said.clone() };
     match ended {
         Ok(()) => return TaskStatus { conditions: <_>::default(), ..said },
         Err(WorkerError::Obstacle(obstacle)) => {
