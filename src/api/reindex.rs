@@ -16,6 +16,7 @@ use super::KeyText;
     namespaced,
     status = "ReindexStatus",
     derive = "PartialEq",
+    validation = Rule::new("self.metadata.name != 'full'").message("must be another one than full, which is the name of a task's own builds"),
     shortname = "rx",
     category = "binlog",
     doc = "Builds documents of a SyncTask once more: all of them, or a selection.",

@@ -318,3 +318,15 @@ fn selections_exclude_each_other() {
         found[1].starts_with("spec.selection.ids[0]: found the number 1.5, expected an integer or a text")
     );
 }
+
+#[test]
+fn a_reindex_has_not_the_name_of_a_tasks_own_builds() {
+    let mut object = object("Reindex", &json!({"taskRef": {"name": "orders"}}));
+    let fine: Reindex = check(&object).unwrap();
+    assert!(kube::core::cel::validate_cel(&fine).is_ok());
+    object["metadata"]["name"] = json!("full");
+    assert_eq!(check::<Reindex>(&object).unwrap_err()[0].field, "metadata.name");
+    let named: Reindex = serde_json::from_value(object).unwrap();
+    let theirs = kube::core::cel::validate_cel(&named).unwrap_err().to_string();
+    assert!(theirs.contains("must be another one than full"), "{theirs}");
+}

@@ -65,7 +65,15 @@ impl Resource for Reindex {
     const KIND: Kind = Kind::Reindex;
 
     fn validate(&self) -> Vec<Finding> {
-        self.spec.validate()
+        let mut findings = self.spec.validate();
+        if self.metadata.name.as_deref() == Some("full") {
+            findings.push(Finding::new(
+                "metadata.name",
+                "found full, the name of a task's own builds",
+                "choose another name",
+            ));
+        }
+        findings
     }
 }
 

@@ -55,10 +55,12 @@ impl Cluster {
         call: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, ControllerError> {
         let what = what.into();
-        if !self.term.holds() {
-            return Err(ControllerError::NotLeader { what });
-        }
-        if let Ok(answer) = tokio::time::timeout(CALL, call).await {
+        let answer = tokio::select! {
+            biased;
+            () = self.term.ended() => return Err(ControllerError::NotLeader { what }),
+            answer = tokio::time::timeout(CALL, call) => answer,
+        };
+        if let Ok(answer) = answer {
             return answer.map_err(|error| ControllerError::of(what, error));
         }
         let message = format!("no answer within {} s", CALL.as_secs());

@@ -1,6 +1,7 @@
 //! The Deployment of a task with a pod of its own.
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::jiff::Timestamp;
 use kube::Resource as _;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PropagationPolicy};
 use kube::core::ApiResource;
@@ -107,31 +108,66 @@ pub(super) async fn apply(
     cluster.call(what, api(cluster, task).patch(&name(task), &how, &Patch::Apply(wanted))).await.map(drop)
 }
 
-pub(super) async fn is_there(cluster: &Cluster, task: &Observed<SyncTask>) -> Result<bool, ControllerError> {
-    let what = format!("looking for Deployment {}/{}", namespace(task), name(task));
-    Ok(cluster.call(what, api(cluster, task).get_metadata_opt(&name(task))).await?.is_some())
+/// What stands in the place of a task's Deployment.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing that a task made.
+    Nothing,
+    /// One on its way out: of a task of before, or of a life before of this one.
+    Before,
+    /// The task's own.
+    Ours {
+        /// Its pod works.
+        available: bool,
+    },
 }
 
-/// Removes the task's pod; true once it is gone.
-pub(super) async fn remove(cluster: &Cluster, task: &Observed<SyncTask>) -> Result<bool, ControllerError> {
+impl Found {
+    fn of(found: Option<&DynamicObject>, task_uid: &str) -> Self {
+        let Some(found) = found else { return Self::Nothing };
+        let mut owners = found.metadata.owner_references.iter().flatten();
+        match owners.find(|owner| owner.kind == "SyncTask") {
+            None => Self::Nothing,
+            Some(owner) if owner.uid != task_uid || found.metadata.deletion_timestamp.is_some() => {
+                Self::Before
+            }
+            Some(_) => {
+                let available = found.data.pointer("/status/availableReplicas").and_then(Value::as_i64);
+                Self::Ours { available: available.is_some_and(|number| number > 0) }
+            }
+        }
+    }
+}
+
+/// Looks for the task's Deployment.
+pub(super) async fn find(cluster: &Cluster, task: &Observed<SyncTask>) -> Result<Found, ControllerError> {
+    let what = format!("looking for Deployment {}/{}", namespace(task), name(task));
+    let found = cluster.call(what, api(cluster, task).get_opt(&name(task))).await?;
+    Ok(Found::of(found.as_ref(), task.uid()))
+}
+
+/// Removes the task's pod. `None` once it is gone; until then since when it goes, in seconds since 1970.
+pub(super) async fn remove(
+    cluster: &Cluster,
+    task: &Observed<SyncTask>,
+) -> Result<Option<i64>, ControllerError> {
     let what = format!("looking for Deployment {}/{}", namespace(task), name(task));
     let found = match cluster.call(what, api(cluster, task).get_metadata_opt(&name(task))).await {
         // who may not see Deployments has made none
-        Err(ControllerError::Refused { .. }) => return Ok(true),
+        Err(ControllerError::Refused { .. }) => return Ok(None),
         found => found?,
     };
     let owners = |found: &kube::core::PartialObjectMeta<DynamicObject>| {
         found.metadata.owner_references.iter().flatten().any(|owner| owner.uid == task.uid())
     };
-    let Some(found) = found.filter(owners) else { return Ok(true) };
-    if found.metadata.deletion_timestamp.is_none() {
-        // it stays until its pods are gone
-        let how = DeleteParams {
-            propagation_policy: Some(PropagationPolicy::Foreground),
-            ..DeleteParams::default()
-        };
-        let what = format!("deleting Deployment {}/{}", namespace(task), name(task));
-        cluster.call(what, api(cluster, task).delete(&name(task), &how)).await?;
+    let Some(found) = found.filter(owners) else { return Ok(None) };
+    if let Some(time) = found.metadata.deletion_timestamp {
+        return Ok(Some(time.0.as_second()));
     }
-    Ok(false)
+    // it stays until its pods are gone
+    let how =
+        DeleteParams { propagation_policy: Some(PropagationPolicy::Foreground), ..DeleteParams::default() };
+    let what = format!("deleting Deployment {}/{}", namespace(task), name(task));
+    cluster.call(what, api(cluster, task).delete(&name(task), &how)).await?;
+    Ok(Some(Timestamp::now().as_second()))
 }

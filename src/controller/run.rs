@@ -16,6 +16,9 @@ use crate::metrics::Metrics;
 /// How long the end may take: what was in flight is done again by the next owner.
 const DRAIN: Duration = Duration::from_secs(25);
 
+/// The pause after an actor that broke: what broke it may be there still.
+const BROKEN: Duration = Duration::from_secs(1);
+
 /// What this process is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mode {
@@ -129,6 +132,7 @@ impl Actors {
                     let inner = tokio::spawn(Box::pin(actor));
                     if inner.await.is_err() {
                         error!(namespace = place.0, task = place.1, "the task's actor broke; it begins anew");
+                        tokio::time::sleep(BROKEN).await;
                     }
                     place
                 });

@@ -162,6 +162,20 @@ impl World {
         world
     }
 
+    /// A world that nobody watches.
+    #[cfg(test)]
+    pub(super) fn of(tasks: Vec<Observed<SyncTask>>, all: Vec<Observed<Reindex>>) -> Arc<Self> {
+        let (cached, reindexes) = (Cache::default(), Cache::default());
+        for task in tasks {
+            cached.take(&None, &mut BTreeMap::new(), Event::Apply(task));
+        }
+        for reindex in all {
+            reindexes.take(&None, &mut BTreeMap::new(), Event::Apply(reindex));
+        }
+        let (changed, _) = mpsc::unbounded_channel();
+        Arc::new(Self { tasks: cached, reindexes, secrets: Cache::default(), changed, scopes: 1 })
+    }
+
     /// Waits until everything has been listed once.
     pub(super) async fn known(&self) {
         self.tasks.listed(self.scopes).await;
@@ -260,8 +274,14 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Leaves out what nobody here reads and what may be large.
-fn strip<K: Resource>(event: Event<K>) -> Event<K> {
-    event.modify(|object| object.meta_mut().managed_fields = None)
+fn strip<K: Resource<DynamicType = ()>>(event: Event<K>) -> Event<K> {
+    event.modify(|object| {
+        object.meta_mut().managed_fields = None;
+        // kubectl keeps what was applied in an annotation, values and all
+        if K::kind(&()) == "Secret" {
+            object.meta_mut().annotations = None;
+        }
+    })
 }
 
 #[cfg(test)]
@@ -276,6 +296,21 @@ mod tests {
         meta.metadata.name = Some(name.into());
         meta.metadata.resource_version = Some(version.into());
         meta
+    }
+
+    #[test]
+    fn what_a_secret_says_is_not_kept() {
+        let mut applied = secret("a", "mysql", "1");
+        let annotation = ("kubectl.kubernetes.io/last-applied-configuration".to_owned(), "data".to_owned());
+        applied.metadata.annotations = Some([annotation.clone()].into());
+        let Event::Apply(kept) = strip(Event::Apply(applied)) else { panic!("another event") };
+        assert_eq!(kept.metadata.annotations, None);
+        // a task's tell when to restart it
+        let (key, value) = annotation;
+        let task = serde_json::json!({"metadata": {"annotations": {key: value}}});
+        let task: Observed<SyncTask> = serde_json::from_value(task).unwrap();
+        let Event::Apply(kept) = strip(Event::Apply(task)) else { panic!("another event") };
+        assert!(kept.meta().annotations.is_some());
     }
 
     #[test]

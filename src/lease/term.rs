@@ -1,6 +1,9 @@
 //! How long we lead, by our own clock.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -37,6 +40,25 @@ impl Term {
         })
     }
 
+    /// Waits until this process may not write any more. However long it was stopped: each look asks the clock.
+    pub async fn ended(&self) {
+        let Some(state) = &self.state else { return std::future::pending().await };
+        let mut changes = state.subscribe();
+        let mut waiting = pin!(async {
+            loop {
+                let end = changes.borrow_and_update().end;
+                tokio::select! {
+                    () = tokio::time::sleep_until(end.into()) => {}
+                    _ = changes.changed() => {}
+                }
+                if !self.holds() {
+                    break;
+                }
+            }
+        });
+        poll_fn(|context| if self.holds() { waiting.as_mut().poll(context) } else { Poll::Ready(()) }).await;
+    }
+
     /// The Lease was renewed: nobody else had it meanwhile.
     pub(super) fn extend(&self, end: Instant) {
         if let Some(state) = &self.state {
@@ -65,6 +87,23 @@ impl Term {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn its_end_is_waited_for() {
+        let term = Term::until(Instant::now() + Duration::from_millis(50));
+        term.extend(Instant::now() + Duration::from_millis(100));
+        let ended = async { tokio::time::timeout(Duration::from_secs(10), term.ended()).await };
+        assert!(ended.await.is_ok() && !term.holds());
+        let (lost, long) =
+            (Term::until(Instant::now() + Duration::from_secs(3_600)), Duration::from_secs(10));
+        let waiting = tokio::spawn({
+            let lost = lost.clone();
+            async move { lost.ended().await }
+        });
+        tokio::task::yield_now().await;
+        lost.lose();
+        tokio::time::timeout(long, waiting).await.unwrap().unwrap();
+    }
 
     #[test]
     fn ends_by_the_clock_and_comes_back_unless_it_is_lost() {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::core::{Counts, INITIAL, View};
+use super::core::{Counts, FULL, INITIAL, View};
 use super::feed::RowCounts;
 use super::shared::Shared;
 use crate::mapping::WalkSelection;
@@ -70,7 +70,8 @@ impl Reporter {
                 },
             );
         }
-        for (name, words) in &self.refused {
+        // the task's own build is not refused with one that took its name
+        for (name, words) in self.refused.iter().filter(|(name, _)| *name != FULL) {
             let refused = BuildProgress {
                 cause: "reindex".to_owned(),
                 phase: BuildPhase::Failed,

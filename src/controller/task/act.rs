@@ -3,22 +3,17 @@
 use std::time::{Duration, Instant};
 
 use kube::Resource as _;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
-use tracing::{info, warn};
+use tracing::info;
 
-use super::super::events::Turn;
-use super::super::{ConfigMapStore, ControllerError, Observed, deployment, reindex};
+use super::super::{ConfigMapStore, ControllerError, Observed};
 use super::Actor;
 use super::plan::{self, Aim, Wanted};
 use super::worker::Worker;
-use crate::api::{Finding, InitialSync, Reindex, State, SyncTask, SyncTaskStatus};
+use crate::api::{Finding, State, SyncTask, SyncTaskStatus};
 use crate::model::{ConditionStatus, ConditionType as C, TaskStatus};
 use crate::pipeline::{TaskOptions, WorkerError};
-use crate::sink::Sink;
-
-/// An index that cannot be deleted within this time stays.
-const GIVE_UP: Duration = Duration::from_secs(300);
 
 impl Actor {
     pub(super) async fn act(
@@ -31,7 +26,7 @@ impl Actor {
         }
         if let Some(worker) = &mut self.worker {
             match &aim {
-                Aim::Run(wanted) if worker.wanted.same(wanted) => {
+                Aim::Run(wanted) if !worker.is_stopping() && worker.wanted.same(wanted) => {
                     let reindexes = self.context.world.reindexes_of(&self.place);
                     let asked = plan::asked(&self.uid, &reindexes);
                     worker.order(plan::orders(&asked, worker.builds()));
@@ -57,8 +52,9 @@ impl Actor {
                 self.say(task, refused(&findings));
                 Ok(())
             }
-            _ => {
-                self.over = true;
+            (_, task) => {
+                // one that another's finalizer still holds is looked at again when it changes
+                self.over = task.is_none();
                 self.context.metrics.forget(&self.name());
                 Ok(())
             }
@@ -66,7 +62,7 @@ impl Actor {
     }
 
     /// Says something in the worker's stead.
-    fn say(&mut self, task: &Observed<SyncTask>, what: TaskStatus) {
+    pub(super) fn say(&mut self, task: &Observed<SyncTask>, what: TaskStatus) {
         self.generation = task.generation();
         // the figures stay what they were
         self.local = TaskStatus { conditions: what.conditions, ..std::mem::take(&mut self.local) };
@@ -74,6 +70,10 @@ impl Actor {
     }
 
     async fn start(&mut self, wanted: Wanted, task: &Observed<SyncTask>) -> Result<(), ControllerError> {
+        // what made the last one fail may be what was corrected
+        if self.failed.take_if(|failed| !failed.same(&wanted)).is_some() {
+            (self.failures, self.not_before) = (0, None);
+        }
         if let Some(at) = self.not_before.filter(|at| *at > Instant::now()) {
             self.look_at = Some(at);
             return Ok(());
@@ -94,8 +94,9 @@ impl Actor {
                 return Ok(());
             }
         };
-        let fresh = before.position.is_none() && !there;
-        if fresh && wanted.spec.initial_sync == InitialSync::Full && !self.initial(task).await? {
+        // a pod's ServiceAccount may not make Reindexes: the operator has made it for the pod
+        let begins = plan::begins(task) && !there && self.context.is_operator();
+        if begins && !self.initial(task).await? {
             self.again_in(Duration::from_secs(1));
             return Ok(());
         }
@@ -115,73 +116,6 @@ impl Actor {
         Ok(())
     }
 
-    /// The initial sync as a Reindex, for people to see; the worker runs it by itself. False where one of a
-    /// task of before is still there.
-    async fn initial(&self, task: &Observed<SyncTask>) -> Result<bool, ControllerError> {
-        let (namespace, name) = &self.place;
-        let initial = reindex::initial(task);
-        let api = self.context.cluster.api::<Reindex>(namespace);
-        let what = format!("creating Reindex {namespace}/{name}-initial");
-        match self.context.cluster.call(what, api.create(&PostParams::default(), &initial)).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_conflict() => {
-                let place = (namespace.clone(), format!("{name}-initial"));
-                let there = self.context.world.reindexes.get(&place);
-                let owner = there.as_ref().and_then(|there| reindex::owner(there));
-                // one that is no task's is somebody's own of that name: left alone
-                Ok(there.is_some() && owner.is_none_or(|owner| owner == self.uid))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Makes sure that no pod of the task's own is left. False while one is.
-    async fn alone(&mut self, task: &Observed<SyncTask>) -> Result<bool, ControllerError> {
-        if !self.alone && self.context.is_operator() {
-            self.deployed = None;
-            self.alone = deployment::remove(&self.context.cluster, task).await?;
-            if !self.alone {
-                self.again_in(Duration::from_secs(2));
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// The task runs in a pod of its own: the operator makes it, and its worker reports.
-    async fn elsewhere(&mut self, task: &Observed<SyncTask>) -> Result<(), ControllerError> {
-        self.alone = false;
-        // what stands in the status is the other's from now on
-        (self.local, self.base) = (TaskStatus::default(), None);
-        if !self.context.is_operator() {
-            return Ok(());
-        }
-        self.again_in(Duration::from_secs(60));
-        let wanted = deployment::wanted(task, &self.context.settings.mode);
-        if self.deployed.as_ref() == Some(&wanted)
-            && deployment::is_there(&self.context.cluster, task).await?
-        {
-            return Ok(());
-        }
-        match deployment::apply(&self.context.cluster, task, &wanted).await {
-            Ok(()) => {
-                self.deployed = Some(wanted);
-                Ok(())
-            }
-            Err(error @ ControllerError::Refused { .. }) => {
-                warn!(task = self.name(), "{error}");
-                let finding = Finding::new(
-                    "spec.worker",
-                    error.to_string(),
-                    "correct it, or grant the operator what it lacks",
-                );
-                self.say(task, refused(&[finding]));
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
     async fn finalizers(&self, task: &Observed<SyncTask>) -> Result<(), ControllerError> {
         let Some(finalizers) = plan::finalizers(task).filter(|_| self.context.is_operator()) else {
             return Ok(());
@@ -189,7 +123,7 @@ impl Actor {
         self.set_finalizers(task, &finalizers).await
     }
 
-    async fn set_finalizers(
+    pub(super) async fn set_finalizers(
         &self,
         task: &Observed<SyncTask>,
         finalizers: &[String],
@@ -206,51 +140,6 @@ impl Actor {
             done => done.map(drop),
         }
     }
-
-    /// Deletes the index, then lets the task go.
-    async fn delete(&mut self, task: &Observed<SyncTask>) -> Result<(), ControllerError> {
-        if !self.alone(task).await? {
-            return Ok(());
-        }
-        let since =
-            task.meta().deletion_timestamp.as_ref().map(|time| time.0.as_second()).unwrap_or_default();
-        let waited = k8s_openapi::jiff::Timestamp::now().as_second() - since;
-        let turn = |warning, reason: &str, note: String| Turn {
-            warning,
-            reason: reason.into(),
-            note,
-            action: "Delete",
-        };
-        let turn = match self.delete_index(task).await {
-            Ok(true) => {
-                turn(false, "IndexDeleted", "the index is deleted, as spec.deletionPolicy says".into())
-            }
-            Ok(false) => turn(false, "IndexKept", "the index is not there, or not this task's alone".into()),
-            Err(words) if waited < GIVE_UP.as_secs() as i64 => {
-                let mut said = TaskStatus::default();
-                said.set(C::Ready, false, "Deleting", format!("the index cannot be deleted yet: {words}"));
-                self.say(task, said);
-                self.again_in(Duration::from_secs(5));
-                return Ok(());
-            }
-            Err(words) => turn(true, "IndexKept", format!("given up after {waited} s: {words}")),
-        };
-        info!(task = self.name(), "{}: {}", turn.reason, turn.note);
-        self.context.events.tell(&task.object_ref(&()), turn).await;
-        let mut others = task.meta().finalizers.clone().unwrap_or_default();
-        others.retain(|name| name != plan::FINALIZER);
-        self.set_finalizers(task, &others).await
-    }
-
-    async fn delete_index(&mut self, task: &Observed<SyncTask>) -> Result<bool, String> {
-        let findings = |all: &[Finding]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        let resource = task.resource.as_ref().map_err(|all| findings(all))?;
-        let credentials = self.credentials(task).await.map_err(|error| error.to_string())?;
-        let credentials = credentials.map_err(|all| findings(&all))?;
-        let options = TaskOptions::of(&self.name(), &self.uid, &resource.spec, &credentials);
-        let sink = Sink::new(options.sink).map_err(|error| error.to_string())?;
-        sink.delete().await.map_err(|error| error.to_string())
-    }
 }
 
 /// What is said of a task that its user holds back.
@@ -265,7 +154,7 @@ fn resting(state: State) -> TaskStatus {
     said
 }
 
-fn refused(findings: &[Finding]) -> TaskStatus {
+pub(super) fn refused(findings: &[Finding]) -> TaskStatus {
     let mut said = TaskStatus::default();
     let words = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     said.set(C::Preflight, false, "Refused", words.as_str());
@@ -275,7 +164,8 @@ fn refused(findings: &[Finding]) -> TaskStatus {
 
 /// What is said between a worker's end and the next one's first word.
 pub(super) fn last_words(said: &TaskStatus, ended: &Result<(), WorkerError>) -> TaskStatus {
-    let mut said = said.clone();
+    // a build of that name is another one by then
+    let mut said = TaskStatus { builds: <_>::default(), ..said.clone() };
     match ended {
         Ok(()) => return TaskStatus { conditions: <_>::default(), ..said },
         Err(WorkerError::Obstacle(obstacle)) => {

@@ -4,6 +4,8 @@
 //! starts. What is wrong with one task stays with it.
 
 mod act;
+mod delete;
+mod elsewhere;
 mod pace;
 mod plan;
 mod report;
@@ -18,13 +20,13 @@ use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
 
 use self::pace::Pace;
-use self::plan::aim;
+use self::plan::{Wanted, aim};
 use self::worker::Worker;
 use super::run::Context;
 use super::world::Place;
 use super::{ControllerError, Observed, secrets};
 use crate::api::{Credentials, Finding, ReindexStatus, SyncTask, SyncTaskStatus};
-use crate::model::TaskStatus;
+use crate::model::{ConditionType, TaskStatus};
 use crate::pipeline::WorkerError;
 
 pub(super) use status::condition;
@@ -55,12 +57,18 @@ struct Actor {
     /// What was written of Reindexes, by UID.
     reindexes: HashMap<String, (Pace, ReindexStatus)>,
     failures: u32,
+    /// What the last worker that failed was made of.
+    failed: Option<Wanted>,
+    /// So many looks in a row met a refusal of the API server.
+    refusals: u32,
     not_before: Option<Instant>,
     /// When to look again although nothing changed.
     look_at: Option<Instant>,
     /// No pod of this task's own is there.
     alone: bool,
     deployed: Option<serde_json::Value>,
+    /// Since when that Deployment has no pod that works.
+    silent: Option<Instant>,
     over: bool,
 }
 
@@ -120,10 +128,13 @@ impl Actor {
             pace: Pace::new(report::EVERY),
             reindexes: HashMap::new(),
             failures: 0,
+            failed: None,
+            refusals: 0,
             not_before: None,
             look_at: None,
             alone: false,
             deployed: None,
+            silent: None,
             over: false,
         }
     }
@@ -150,10 +161,24 @@ impl Actor {
             self.worker = old.worker;
             task.uid().clone_into(&mut self.uid);
         }
-        if let Err(error) = self.follow(task.as_deref()).await {
-            warn!(task = self.name(), "{error}");
-            self.again_in(Duration::from_secs(2));
+        match self.follow(task.as_deref()).await {
+            Ok(()) => self.refusals = 0,
+            Err(error) => self.troubled(task.as_deref(), &error),
         }
+    }
+
+    /// A look did not come to its end. What the API server refuses lasts until somebody grants it.
+    fn troubled(&mut self, task: Option<&Observed<SyncTask>>, error: &ControllerError) {
+        warn!(task = self.name(), "{error}");
+        let mut pause = Duration::from_secs(2);
+        if let (ControllerError::Refused { .. }, Some(task), None) = (error, task, &self.worker) {
+            let mut said = TaskStatus::default();
+            said.set(ConditionType::Ready, false, "ApiRefused", error.to_string());
+            self.say(task, said);
+            pause *= 1 << self.refusals.min(5);
+            self.refusals += 1;
+        }
+        self.again_in(pause);
     }
 
     async fn follow(&mut self, task: Option<&Observed<SyncTask>>) -> Result<(), ControllerError> {
@@ -204,6 +229,7 @@ impl Actor {
                 }
                 let pause = Duration::from_secs(1 << self.failures.min(8));
                 self.failures += 1;
+                self.failed = Some(worker.wanted.clone());
                 self.not_before = Some(Instant::now() + pause);
                 warn!(task = self.name(), "the worker ended: {error}; the next one starts in {pause:?}");
             }
@@ -215,3 +241,7 @@ impl Actor {
         self.look_at = Some(self.look_at.map_or(at, |other| other.min(at)));
     }
 }
+
+#[cfg(test)]
+#[path = "actor_tests.rs"]
+mod tests;

@@ -7,7 +7,8 @@ use kube::Resource as _;
 
 use super::super::{Mode, Observed, reindex};
 use crate::api::{
-    Credentials, DeletionPolicy, Finding, Isolation, OnChange, Reindex, State, SyncTask, SyncTaskSpec,
+    Credentials, DeletionPolicy, Finding, InitialSync, Isolation, OnChange, Reindex, State, SyncTask,
+    SyncTaskSpec, SyncTaskStatus,
 };
 use crate::pipeline::BuildRequest;
 
@@ -115,6 +116,13 @@ pub(super) fn runs_here(task: &Observed<SyncTask>, mode: &Mode) -> bool {
     let operator = matches!(mode, Mode::Operator { .. });
     let Ok(spec) = task.resource.as_ref().map(|resource| &resource.spec) else { return false };
     !task.is_going() && spec.state == State::Running && (spec.isolation == Isolation::Shared) == operator
+}
+
+/// True where the next worker begins with a full build, as far as the task's status says.
+pub(super) fn begins(task: &Observed<SyncTask>) -> bool {
+    let Ok(spec) = task.resource.as_ref().map(|resource| &resource.spec) else { return false };
+    let position = task.status::<SyncTaskStatus>().position;
+    position.is_none() && spec.initial_sync == InitialSync::Full && spec.state == State::Running
 }
 
 pub(super) fn has_finalizer(task: &Observed<SyncTask>) -> bool {

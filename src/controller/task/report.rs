@@ -42,6 +42,11 @@ impl Actor {
     }
 
     async fn report_task(&mut self, task: &Observed<SyncTask>, said: &TaskStatus) {
+        // another process spoke since
+        let worker = task.status.get("worker").and_then(Value::as_str);
+        if worker.is_some_and(|who| who != self.context.settings.identity) {
+            self.base = None;
+        }
         let before = self.base.get_or_insert_with(|| task.status());
         let now = Time(Timestamp::now());
         let after = status(before, said, self.generation, &self.context.settings.identity, &now);

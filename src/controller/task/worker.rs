@@ -18,7 +18,7 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// Orders that may wait.
 const ORDERS: usize = 256;
 
-/// A worker and what it was told.
+/// A worker and what it was told. It ends with this: nobody else knows of it.
 pub(super) struct Worker {
     pub(super) wanted: Wanted,
     pub(super) status: watch::Receiver<TaskStatus>,
@@ -84,6 +84,11 @@ impl Worker {
         }
     }
 
+    /// True once it has been told to end: it does not come back.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.is_some()
+    }
+
     /// Waits until it is over.
     pub(super) async fn ended(&mut self) -> Result<(), WorkerError> {
         match (&mut self.task).await {
@@ -91,5 +96,11 @@ impl Worker {
             Err(error) if error.is_cancelled() => Ok(()),
             Err(_) => Err(WorkerError::Store("the worker broke; its log says where".to_owned())),
         }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
