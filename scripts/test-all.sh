@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything `make test` runs, then what only the feature `long` has: the large and slow tests and the other kinds
+# Everything `make test` runs, the operator in a cluster, then what only the feature `long` has: the large and slow tests and the other kinds
 # of servers; writes docs/test-all.md with date, commit and the end of the log.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -11,7 +11,7 @@ mkdir -p "$CACHE" docs
 large() {
   scripts/elasticsearch.sh install es7 && scripts/elasticsearch.sh install opensearch &&
     scripts/mariadb.sh install &&
-    cargo test --workspace --locked --features e2e/long --test long --test large_transaction -- --test-threads 1 &&
+    make cluster && cargo test --workspace --locked --features e2e/long --test long -- --test-threads 1 &&
     cargo test --workspace --locked --features e2e/long --test decoder --test sink --test source -- \
       --test-threads "${E2E_THREADS:-2}" mariadb es7 opensearch speed
 }
