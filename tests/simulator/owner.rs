@@ -167,7 +167,14 @@ impl World {
             Input::Walked { page: Ok(page), .. } => who.walked.extend(page.keys.iter().map(of_key)),
             Input::PlaceTaken(place) => {
                 who.locating = false;
-                if let (Ok(place), Some((base, life))) = (place, who.placing.take()) {
+                if let (Ok(place), Some((mut base, life))) = (place, who.placing.take()) {
+                    // after rows that nobody knows the stream goes on: the Full stands for what it had given too,
+                    // which the server may not count as executed yet
+                    let goes_on = who.core.view().repairing.is_some_and(|cause| cause.starts_with("XA "));
+                    let given = who.delivered.as_ref().and_then(|delivered| delivered.gtids.as_ref());
+                    if let (true, Some(gtids), Some(given)) = (goes_on, &mut base.gtids, given) {
+                        gtids.extend(given);
+                    }
                     who.index_uuid.clone_from(&place.index_uuid);
                     who.delivered = Some(base.clone());
                     who.origin = Origin { base, life, places: who.origin.places + 1 };
