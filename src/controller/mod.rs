@@ -1,8 +1,8 @@
 //! SyncTasks and Reindexes of a cluster: looked at, worked on, reported.
 //!
 //! In: what watches say of the resources, and Secrets read when they are needed. Out: one worker for each task,
-//! its state in ConfigMaps, its status and that of its Reindexes, events on turns. [`task`] has one actor per
-//! SyncTask, which resolves (reads the API), plans (pure), acts and reports; [`reindex`] has what concerns
+//! its state in ConfigMaps, its status and that of its Reindexes, events on turns. `task` has one actor per
+//! SyncTask, which resolves (reads the API), plans (pure), acts and reports; `reindex` has what concerns
 //! Reindexes alone. May fail: [`ControllerError`].
 
 mod cluster;
