@@ -122,12 +122,16 @@ fn every_cut_is_an_error_or_the_end() {
     }
 }
 
-/// Breaks bytes of an event and sets its length right again, so that the damage reaches the decoders.
+/// Breaks bytes of an event and sets its length right again, so that the damage reaches the decoders. An
+/// event that an earlier cut has emptied stays as it is.
 fn broken(
     mut raw: RawEvent,
     flips: &[(prop::sample::Index, u8)],
     cut: Option<prop::sample::Index>,
 ) -> RawEvent {
+    if raw.bytes.is_empty() {
+        return raw;
+    }
     for (at, bits) in flips {
         let len = raw.bytes.len();
         raw.bytes[at.index(len)] ^= bits;
