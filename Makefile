@@ -3,8 +3,8 @@
 
 SHELL := /bin/bash
 export BINLOG_OPERATOR_CACHE ?= $(HOME)/.cache/binlog-operator
-# Tests that start servers of their own are many; two cores run two at a time.
-E2E_THREADS ?= 2
+# Tests wait for servers most of the time: four at a time keep two cores busy.
+E2E_THREADS ?= 4
 E2E_ARGS ?=
 # Named, so that every verb selects the whole workspace and cargo builds dependencies once.
 UNIT_TESTS := $(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) simulator

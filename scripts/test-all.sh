@@ -13,7 +13,7 @@ large() {
     scripts/mariadb.sh install &&
     make cluster && make pods && cargo test --workspace --locked --features e2e/long --test long -- --test-threads 1 &&
     cargo test --workspace --locked --features e2e/long --test decoder --test sink --test source -- \
-      --test-threads "${E2E_THREADS:-2}" mariadb es7 opensearch speed
+      --test-threads "${E2E_THREADS:-4}" mariadb es7 opensearch speed
 }
 
 begin=$SECONDS result=passed

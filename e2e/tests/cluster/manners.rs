@@ -1,6 +1,7 @@
 //! Many tasks on one operator are quiet: what is asked of the API server and what they cost is counted.
 
 use e2e::cluster_task::condition_of;
+use e2e::shop::grant_sync;
 use e2e::stage::PATIENCE;
 use e2e::{ClusterTask, MysqlOptions, MysqlServer, Namespace, Operator, Scratch, Size, TaskFile};
 use e2e::{cluster, shared, wait_until};
@@ -73,6 +74,7 @@ async fn two_hundred_idle_tasks_write_nothing_but_the_lease() {
             "INSERT INTO idle.notes VALUES (1, 'a'), (2, 'b'), (3, 'c')",
         ])
         .await;
+    grant_sync(&mysql.opts(), "idle").await;
     let sql = "SELECT n.id, n.note FROM idle.notes n WHERE n.id IN (:ids)";
     let files: Vec<String> = (0..TASKS)
         .map(|n| TaskFile::new(&format!("idle-{n}"), mysql.port(), &elastic.url(), sql, &format!("idle-{n}")))
@@ -95,7 +97,7 @@ async fn two_hundred_idle_tasks_write_nothing_but_the_lease() {
         .await
         .unwrap();
     let (resident, connections) = (operator.resident_kib(), connections.unwrap_or_default());
-    println!(
+    eprintln!(
         "{TASKS} idle tasks: {:.1} MB resident, {used:?} of processor time in {WINDOW:?}, {connections} connections to MySQL, {} writes",
         resident as f64 * 1024.0 / 1e6,
         after.len() - before.len()
@@ -126,7 +128,7 @@ async fn a_busy_task_writes_its_checkpoint_and_status_now_and_then() {
     let news = &after[before.len()..];
     let count = |path: &str| news.iter().filter(|line| line.contains(path)).count() as u64;
     let (checkpoints, statuses) = (count("-checkpoint"), count("/synctasks/busy/status"));
-    println!(
+    eprintln!(
         "busy: {transactions} transactions; in {WINDOW:?} {checkpoints} checkpoints, {statuses} statuses"
     );
     assert!((1..=WINDOW.as_secs() / CHECKPOINT + 1).contains(&checkpoints), "{news:#?}");
