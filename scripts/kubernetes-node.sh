@@ -96,7 +96,11 @@ run() {
   local dir=$1 name=$2
   shift 2
   if [ -f "$dir/$name.pid" ] && kill -0 "$(cat "$dir/$name.pid")" 2>/dev/null; then return; fi
-  (cd "$dir" && PATH="$ROOT:$PATH" nohup "$@" >>"$name.log" 2>&1 </dev/null & echo $! >"$dir/$name.pid")
+  (
+    cd "$dir"
+    PATH="$ROOT:$PATH" nohup "$@" >>"$name.log" 2>&1 </dev/null &
+    echo $! >"$name.pid"
+  )
 }
 
 # The bridge is there before the first pod, so that what runs on this machine can listen on its address.
