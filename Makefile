@@ -66,7 +66,7 @@ test-all: ## the large set as well; writes docs/test-all.md
 .PHONY: bench
 bench: servers ## measure speed against the raw limit (docs/benchmarks.md)
 	cargo build --workspace --release --bin binlog-operator --locked
-	cargo bench --workspace --locked --bench decoder --bench sync
+	cargo bench --workspace --locked --bench decoder --bench sync --bench trace
 
 .PHONY: manifests
 manifests: ## write crds/, manifests/install.yaml and docs/reference.md anew, after a change of a resource or of the chart

@@ -54,7 +54,7 @@ pub(super) enum Command {
     Trace {
         /// What to do with them.
         #[command(subcommand)]
-        command: super::trace::TraceCommand,
+        command: Box<super::trace::TraceCommand>,
     },
     /// Prints the CustomResourceDefinitions as YAML.
     Crds,

@@ -46,12 +46,13 @@ pub(super) struct Changes<'r> {
     pub(super) pieces: Pieces,
     /// Where the open transaction's pieces begin; `None` before its first.
     mark: Option<u64>,
-    savepoints: HashMap<String, u64>,
+    /// Where each begins, and the rows and statements before it.
+    savepoints: HashMap<String, (u64, (u64, u64))>,
     /// The statement that the rows come from.
     query: Option<String>,
     pub(super) written: u64,
-    /// Written by the open transaction.
-    pending: u64,
+    /// Rows and statements written by the open transaction.
+    pending: (u64, u64),
     warnings: Vec<String>,
 }
 
@@ -65,7 +66,7 @@ impl<'r> Changes<'r> {
             savepoints: HashMap::new(),
             query: None,
             written: 0,
-            pending: 0,
+            pending: (0, 0),
             warnings: Vec::new(),
         }
     }
@@ -110,7 +111,7 @@ impl<'r> Changes<'r> {
         after: &[Value<'_>],
     ) -> Result<(), TraceError> {
         let request = self.request;
-        self.pending += 1;
+        self.pending.0 += 1;
         self.pieces.push(|out| match request.form {
             Form::Json => record::json(tx, &chosen.table, kind, before, after, out).map_err(TraceError::from),
             Form::Csv => record::csv(tx, &chosen.table, kind, before, after, out).map_err(TraceError::from),
@@ -301,7 +302,7 @@ impl Output for Changes<'_> {
                     ));
                 }
                 self.text(&format!("-- {tx}\n"))?;
-                self.pending += 1;
+                self.pending.1 += 1;
                 self.ddl(statement)
             }
             Form::Rollback if statement.changes_rows => Err(TraceError::Statement {
@@ -316,7 +317,7 @@ impl Output for Changes<'_> {
             }
             Form::Json | Form::Csv => {
                 self.mark.get_or_insert(self.pieces.len());
-                self.pending += 1;
+                self.pending.1 += 1;
                 let is_json = self.request.form == Form::Json;
                 self.pieces.push(|out| {
                     record::statement(tx, &query.schema, &query.sql, is_json, out);
@@ -328,18 +329,19 @@ impl Output for Changes<'_> {
     }
 
     fn savepoint(&mut self, name: &str) {
-        self.savepoints.insert(name.to_owned(), self.pieces.len());
+        self.savepoints.insert(name.to_owned(), (self.pieces.len(), self.pending));
     }
 
     fn rollback_to(&mut self, name: &str) -> Result<(), TraceError> {
-        let Some(place) = self.savepoints.get(name).copied() else { return Ok(()) };
+        let Some((place, pending)) = self.savepoints.get(name).copied() else { return Ok(()) };
+        self.pending = pending;
         if self.mark.is_some_and(|mark| place <= mark) {
             self.mark = None;
         }
         self.pieces.truncate(place).map_err(TraceError::io("the spill file"))
     }
 
-    fn end(&mut self, tx: &Transaction, end: End) -> Result<(), TraceError> {
+    fn end(&mut self, tx: &Transaction, end: End) -> Result<u64, TraceError> {
         self.query = None;
         self.savepoints.clear();
         let streamed_xa = tx.xid.is_some() && self.request.form == Form::Sql && !self.fates.is_known(tx);
@@ -354,30 +356,33 @@ impl Output for Changes<'_> {
         if end == End::Prepared && !happened && self.fates.is_open(tx) {
             self.warnings.push(format!("{tx}: prepared by XA and not decided in these binlogs; left out"));
         }
-        let few = tx.rows < self.request.selection.min_transaction_rows;
+        let few = self.pending.0 < self.request.selection.min_transaction_rows;
         if !happened || few {
-            return self.abandon();
+            return self.abandon().map(|()| 0);
         }
-        let pending = std::mem::take(&mut self.pending);
-        self.written += pending;
-        let Some(_) = self.mark.take() else { return Ok(()) };
+        let (rows, statements) = std::mem::take(&mut self.pending);
+        self.written += rows + statements;
+        if self.mark.take().is_none() {
+            return Ok(rows);
+        }
         match self.request.form {
-            Form::Sql if tx.rows > 0 || streamed_xa => match (&tx.xid, end) {
+            Form::Sql if rows > 0 || streamed_xa => match (&tx.xid, end) {
                 (Some(xid), End::Prepared) if streamed_xa => {
-                    self.text(&format!("XA END {xid};\nXA PREPARE {xid};\n"))
+                    self.text(&format!("XA END {xid};\nXA PREPARE {xid};\n"))?;
                 }
                 (Some(xid), _) if streamed_xa => {
-                    self.text(&format!("XA END {xid};\nXA COMMIT {xid} ONE PHASE;\n"))
+                    self.text(&format!("XA END {xid};\nXA COMMIT {xid} ONE PHASE;\n"))?;
                 }
-                _ => self.text("COMMIT;\n"),
+                _ => self.text("COMMIT;\n")?,
             },
-            Form::Rollback if tx.rows > 0 => self.text(&format!("-- undo {tx}\nBEGIN;\n")),
-            _ => Ok(()),
+            Form::Rollback if rows > 0 => self.text(&format!("-- undo {tx}\nBEGIN;\n"))?,
+            _ => {}
         }
+        Ok(rows)
     }
 
     fn abandon(&mut self) -> Result<(), TraceError> {
-        self.pending = 0;
+        self.pending = (0, 0);
         self.query = None;
         match self.mark.take() {
             Some(mark) => self.pieces.truncate(mark).map_err(TraceError::io("the spill file")),

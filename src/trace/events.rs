@@ -177,13 +177,13 @@ impl Output for Events<'_> {
         Ok(())
     }
 
-    fn end(&mut self, tx: &Transaction, _end: End) -> Result<(), TraceError> {
+    fn end(&mut self, tx: &Transaction, _end: End) -> Result<u64, TraceError> {
         if tx.rows < self.request.selection.min_transaction_rows {
-            return self.abandon();
+            return self.abandon().map(|()| 0);
         }
         self.mark = None;
         self.written += std::mem::take(&mut self.pending);
-        Ok(())
+        Ok(tx.rows)
     }
 
     fn abandon(&mut self) -> Result<(), TraceError> {

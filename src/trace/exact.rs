@@ -28,7 +28,8 @@ pub(super) struct Exact<'r> {
     /// How the events of this part end.
     checksum: Checksum,
     mark: Option<u64>,
-    savepoints: HashMap<String, u64>,
+    /// Where each begins, and the rows before it.
+    savepoints: HashMap<String, (u64, u64)>,
     pub(super) written: u64,
     pending: u64,
     events: Vec<u8>,
@@ -182,18 +183,19 @@ impl Output for Exact<'_> {
     }
 
     fn savepoint(&mut self, name: &str) {
-        self.savepoints.insert(name.to_owned(), self.pieces.len());
+        self.savepoints.insert(name.to_owned(), (self.pieces.len(), self.pending));
     }
 
     fn rollback_to(&mut self, name: &str) -> Result<(), TraceError> {
-        let Some(place) = self.savepoints.get(name).copied() else { return Ok(()) };
+        let Some((place, pending)) = self.savepoints.get(name).copied() else { return Ok(()) };
+        self.pending = pending;
         if self.mark.is_some_and(|mark| place <= mark) {
             self.mark = None;
         }
         self.pieces.truncate(place).map_err(TraceError::io("the spill file"))
     }
 
-    fn end(&mut self, tx: &Transaction, end: End) -> Result<(), TraceError> {
+    fn end(&mut self, tx: &Transaction, end: End) -> Result<u64, TraceError> {
         self.savepoints.clear();
         let happened = match end {
             End::Committed => true,
@@ -203,17 +205,18 @@ impl Output for Exact<'_> {
         if end == End::Prepared && !happened && self.fates.is_open(tx) {
             self.warnings.push(format!("{tx}: prepared by XA and not decided in these binlogs; left out"));
         }
-        if !happened || tx.rows < self.request.selection.min_transaction_rows {
-            return self.abandon();
+        if !happened || self.pending < self.request.selection.min_transaction_rows {
+            return self.abandon().map(|()| 0);
         }
-        self.written += std::mem::take(&mut self.pending);
+        let rows = std::mem::take(&mut self.pending);
+        self.written += rows;
         if self.mark.take().is_some() {
             self.pieces.push(|out| {
                 out.extend_from_slice(format!("-- undo {tx}\nBEGIN;\n").as_bytes());
                 Ok::<_, TraceError>(())
             })?;
         }
-        Ok(())
+        Ok(rows)
     }
 
     fn abandon(&mut self) -> Result<(), TraceError> {

@@ -21,7 +21,7 @@ impl Follows {
         let before = std::mem::replace(&mut self.file, name.to_owned());
         let next = self.next.take();
         self.met = false;
-        if before.is_empty() || self.seen.is_some() {
+        if before.is_empty() || self.seen.as_ref().is_some_and(|seen| !seen.is_empty()) {
             return Ok(()); // GTIDs will tell
         }
         let wrong = match (&next, number(&before), number(name)) {

@@ -6,7 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::runtime::Handle;
+
 use super::TraceError;
+use super::http::HttpReader;
+use super::live::Live;
+use crate::binlog::StreamStart;
+use crate::model::ServerOptions;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -24,6 +30,14 @@ enum From {
     Plain(PathBuf),
     /// Bytes that come once, in order.
     Stream(Box<dyn Read + Send>),
+    /// A server's events.
+    Live(Live),
+}
+
+/// What an input is read by.
+pub(super) enum Reader {
+    Bytes(Box<dyn Read + Send>),
+    Live(Live),
 }
 
 impl std::fmt::Debug for Input {
@@ -48,6 +62,26 @@ impl Input {
             return Self::stream(&unpacked_name(path), Box::new(reader), read);
         }
         Ok(Self { name: file_name(path), from: From::Plain(path.to_owned()) })
+    }
+
+    /// A URL of HTTP(S), packed or not. Reading blocks: never on a thread of the runtime.
+    pub fn url(url: &str, runtime: &Handle, read: &Arc<AtomicU64>) -> Result<Self, TraceError> {
+        // what a signed URL ends with is nobody's business
+        let shown = url.split(['?', '#']).next().unwrap_or_default();
+        let name = unpacked_name(Path::new(shown));
+        let reader = HttpReader::open(url, runtime).map_err(TraceError::io(format!("GET {shown}")))?;
+        Self::stream(&name, Box::new(reader), read)
+    }
+
+    /// A server's binlog from `start`: to its end, or for ever with `follow`.
+    pub async fn live(
+        server: &ServerOptions,
+        start: &StreamStart,
+        follow: bool,
+        runtime: &Handle,
+    ) -> Result<Self, TraceError> {
+        let live = Live::open(server, start, follow, runtime).await?;
+        Ok(Self { name: format!("{}:{}", server.host, server.port), from: From::Live(live) })
     }
 
     /// Bytes that come once, packed or not.
@@ -81,19 +115,20 @@ impl Input {
     pub(super) fn plain(&self) -> Option<&Path> {
         match &self.from {
             From::Plain(path) => Some(path),
-            From::Stream(_) => None,
+            From::Stream(_) | From::Live(_) => None,
         }
     }
 
-    /// Its bytes in order.
-    pub(super) fn into_reader(self, read: &Arc<AtomicU64>) -> Result<Box<dyn Read + Send>, TraceError> {
-        match self.from {
-            From::Stream(reader) => Ok(reader),
+    /// What it is read by.
+    pub(super) fn into_reader(self, read: &Arc<AtomicU64>) -> Result<Reader, TraceError> {
+        Ok(match self.from {
+            From::Stream(reader) => Reader::Bytes(reader),
+            From::Live(live) => Reader::Live(live),
             From::Plain(path) => {
                 let file = File::open(&path).map_err(TraceError::io(format!("open {}", path.display())))?;
-                Ok(Box::new(Counted { reader: Box::new(file), read: Arc::clone(read) }))
+                Reader::Bytes(Box::new(Counted { reader: Box::new(file), read: Arc::clone(read) }))
             }
-        }
+        })
     }
 }
 
@@ -139,11 +174,14 @@ impl Spool {
     }
 
     /// Writes a stream to a file and gives its path. A stream that breaks off is kept as far as it came.
-    pub(super) fn keep(
-        &mut self,
-        name: &str,
-        mut reader: Box<dyn Read + Send>,
-    ) -> Result<PathBuf, TraceError> {
+    pub(super) fn keep(&mut self, name: &str, reader: Reader) -> Result<PathBuf, TraceError> {
+        let Reader::Bytes(mut reader) = reader else {
+            return Err(TraceError::Option(
+                "a rollback reads the newest change first: fetch the server's files and give them \
+                 (mysqlbinlog --read-from-remote-server --raw)"
+                    .into(),
+            ));
+        };
         self.files += 1;
         let folder = self.folder.join(self.files.to_string());
         let path = folder.join(name.replace('/', "_"));

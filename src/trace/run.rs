@@ -1,7 +1,7 @@
 //! From inputs to output: files are surveyed and read by several workers, in order or the last first; what comes
 //! only once is read as it comes.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -12,8 +12,9 @@ use super::events::Events;
 use super::exact::{self, Exact};
 use super::fates::Fates;
 use super::follows::Follows;
-use super::input::{Input, Spool};
+use super::input::{Input, Reader, Spool};
 use super::known::{Known, Shared};
+use super::live::Live;
 use super::names::Names;
 use super::pieces::Pieces;
 use super::record::CSV_HEAD;
@@ -268,6 +269,11 @@ fn write_parts(
                 format = Some(statement);
             }
         }
+        if request.form.is_backward()
+            && let Some(error) = part.error
+        {
+            return Err(error); // what is newer in this part cannot be read: nothing older may be taken back
+        }
         part.pieces.drain(out).map_err(TraceError::io("write the output"))?;
         outcome.take(&mut part);
         if let Some(error) = part.error {
@@ -392,11 +398,33 @@ fn streams(
     done.and(abandoned)
 }
 
+/// Where events come from one by one.
+enum Source {
+    File(BinlogFile),
+    Live(Live),
+}
+
+impl Source {
+    /// The next event into a buffer that was used before; false after the last.
+    fn read_raw(&mut self, raw: &mut RawEvent) -> Result<bool, TraceError> {
+        match self {
+            Self::File(file) => Ok(file.read_raw(raw)?),
+            Self::Live(live) => match live.next_raw()? {
+                Some(next) => {
+                    *raw = next;
+                    Ok(true)
+                }
+                None => Ok(false),
+            },
+        }
+    }
+}
+
 #[allow(clippy::too_many_arguments)] // the parts of one call
 fn stream(
     request: &Request,
     name: &str,
-    reader: Box<dyn Read + Send>,
+    reader: Reader,
     walk: &mut Walk<'_>,
     sink: &mut Sink<'_>,
     mut follows: Option<&mut Follows>,
@@ -404,15 +432,20 @@ fn stream(
     progress: &Progress,
     out: &mut dyn Write,
 ) -> Result<(), TraceError> {
-    let mut file = BinlogFile::from_reader(name, reader)?;
-    if let Some(follows) = &mut follows {
-        follows.begin(name)?;
-    }
     let mut decoder = Decoder::new();
     decoder.verify_checksums(request.verify_checksums);
-    decoder.set_file(name);
+    let mut source = match reader {
+        Reader::Live(live) => Source::Live(live),
+        Reader::Bytes(reader) => {
+            decoder.set_file(name);
+            Source::File(BinlogFile::from_reader(name, reader)?)
+        }
+    };
+    if let (Some(follows), Source::File(_)) = (&mut follows, &source) {
+        follows.begin(name)?;
+    }
     let mut raw = decoder.spare();
-    while file.read_raw(&mut raw)? {
+    while source.read_raw(&mut raw)? {
         decoder.push(raw);
         while let Some(event) = decoder.next()? {
             if let Some(follows) = &mut follows {
@@ -427,8 +460,14 @@ fn stream(
         }
         raw = decoder.spare();
         if walk.idle() {
-            if let Some(pieces) = sink.pieces().filter(|pieces| pieces.len() >= FLUSH) {
-                pieces.drain(out).map_err(TraceError::io("write the output"))?;
+            let live = matches!(source, Source::Live(_));
+            if let Some(pieces) = sink.pieces().filter(|pieces| pieces.len() >= if live { 1 } else { FLUSH })
+            {
+                let write = |source| TraceError::Io { what: "write the output".into(), source };
+                pieces.drain(out).map_err(write)?;
+                if live {
+                    out.flush().map_err(write)?;
+                }
             }
             if walk.beyond {
                 return Ok(());
@@ -439,7 +478,9 @@ fn stream(
         }
     }
     match walk.open_since() {
-        Some(start) => Err(TraceError::Open { file: name.to_owned(), start, offset: file.offset() }),
+        Some(start) => {
+            Err(TraceError::Open { file: decoder.file().to_string(), start, offset: decoder.offset() })
+        }
         None => Ok(()),
     }
 }

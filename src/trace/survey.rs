@@ -12,7 +12,7 @@ use super::names::{Ddl, Names};
 use super::request::{Form, Request};
 use super::transaction::Transaction;
 use crate::binlog::{
-    BinlogError, BinlogFile, Body, Checksum, Decoder, Event, EventType, Header, QueryKind, Xid,
+    BinlogError, BinlogFile, Body, Checksum, Decoder, Event, EventType, Header, QueryEvent, QueryKind, Xid,
 };
 
 /// A chunk is ended with the transaction that fills it.
@@ -166,7 +166,10 @@ impl Look<'_> {
             let bytes = (header.event_type == EventType::FORMAT_DESCRIPTION).then(|| raw.bytes.clone());
             decoder.push(raw);
             if header.event_type == EventType::TRANSACTION_PAYLOAD {
-                self.close(&mut place, file.offset(), None);
+                match prepared_within(&mut decoder) {
+                    Ok(prepared) => self.close(&mut place, file.offset(), prepared.as_ref()),
+                    Err(e) => return self.end_broken(e, place),
+                }
                 continue;
             }
             let event = match decoder.next() {
@@ -301,6 +304,22 @@ impl Look<'_> {
         }
         Ok(())
     }
+}
+
+/// The identifier of a compressed transaction that XA prepares. Its first event tells whether it is XA's.
+fn prepared_within(decoder: &mut Decoder) -> Result<Option<Xid>, BinlogError> {
+    decoder.next()?; // the payload itself
+    let mut first = true;
+    while let Some(event) = decoder.next()? {
+        match event.body {
+            Body::XaPrepare { xid, one_phase: false } => return Ok(Some(xid)),
+            Body::Query(QueryEvent { kind: QueryKind::XaStart(_), .. }) => {}
+            _ if first => return Ok(None),
+            _ => {}
+        }
+        first = false;
+    }
+    Ok(None)
 }
 
 fn is_rows(event_type: EventType) -> bool {

@@ -30,8 +30,8 @@ pub(super) trait Output {
     fn rollback_to(&mut self, _name: &str) -> Result<(), TraceError> {
         Ok(())
     }
-    /// The selected transaction ended so.
-    fn end(&mut self, tx: &Transaction, end: End) -> Result<(), TraceError>;
+    /// The selected transaction ended so; how many of its rows come out.
+    fn end(&mut self, tx: &Transaction, end: End) -> Result<u64, TraceError>;
     /// The transaction that was being read does not come to an end.
     fn abandon(&mut self) -> Result<(), TraceError> {
         Ok(())
@@ -61,10 +61,10 @@ pub struct Counts {
     pub transactions: u64,
     /// Transactions with something selected.
     pub selected_transactions: u64,
-    /// Changed rows read in selected transactions.
-    pub rows: u64,
     /// Rows selected.
     pub selected_rows: u64,
+    /// Rows that would be, but for their transaction: rolled back, not decided, or with too few rows.
+    pub undone_rows: u64,
     /// Statements or records written for them.
     pub written: u64,
     /// DDL and other text statements written.
@@ -78,7 +78,7 @@ impl Counts {
         self.events += other.events;
         self.transactions += other.transactions;
         self.selected_transactions += other.selected_transactions;
-        self.rows += other.rows;
+        self.undone_rows += other.undone_rows;
         self.selected_rows += other.selected_rows;
         self.written += other.written;
         self.statements += other.statements;
@@ -197,10 +197,11 @@ impl<'r> Walk<'r> {
         if !std::mem::take(&mut self.selected) {
             return out.abandon();
         }
-        if tx.rows > 0 {
-            self.counts.selected_transactions += 1;
-        }
-        out.end(&tx, end)
+        let kept = out.end(&tx, end)?;
+        self.counts.selected_transactions += u64::from(kept > 0);
+        self.counts.selected_rows += kept;
+        self.counts.undone_rows += tx.rows.saturating_sub(kept);
+        Ok(())
     }
 
     /// The end of a file within a transaction: nothing of it comes out.
@@ -229,7 +230,6 @@ impl<'r> Walk<'r> {
         }
         let selected = out.rows(tx, rows, &mut self.known)?;
         tx.rows += selected;
-        self.counts.selected_rows += selected;
         Ok(())
     }
 

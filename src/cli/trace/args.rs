@@ -109,9 +109,22 @@ pub(super) enum EventArg {
 /// Input, names, selection, output: the same for all.
 #[derive(Debug, Args)]
 pub(super) struct TraceArgs {
-    /// Binlog files in order, also .gz and .zst; `-` is the standard input.
-    #[arg(required = true)]
+    /// Binlog files in order, also .gz and .zst, also http(s):// URLs; `-` is the standard input.
+    #[arg(required_unless_present = "from")]
     pub(super) files: Vec<PathBuf>,
+    /// A server to stream from: mysql://user@host:3306/, from its oldest binlog unless --start-file or
+    /// --executed-gtids say otherwise. The password is read from MYSQL_PWD.
+    #[arg(long, value_name = "URL", conflicts_with = "files")]
+    pub(super) from: Option<String>,
+    /// With --from: the binlog file to begin with.
+    #[arg(long, requires = "from")]
+    pub(super) start_file: Option<String>,
+    /// With --from: begins with the transactions that are not in this GTID set.
+    #[arg(long, requires = "from", conflicts_with = "start_file")]
+    pub(super) executed_gtids: Option<String>,
+    /// With --from: goes on with what the server adds, until a signal or --stop-time.
+    #[arg(long, requires = "from")]
+    pub(super) follow: bool,
     /// Writes here instead of to the standard output.
     #[arg(long)]
     pub(super) out: Option<PathBuf>,

@@ -5,14 +5,18 @@ mod selection;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::path::Path;
 use std::sync::atomic::Ordering;
+
+use tokio::runtime::Handle;
 
 pub(super) use args::TraceCommand;
 use args::{ChangeFormat, StatsFormat, TraceArgs};
 
 use super::exit::Exit;
 use super::signals;
-use crate::model::{Secret, ServerOptions};
+use crate::binlog::StreamStart;
+use crate::model::{BinlogPosition, Secret, ServerOptions};
 use crate::source::{Source, SourceOptions};
 use crate::trace::{Form, Input, Outcome, Progress, Request, Schema, TraceError, run};
 
@@ -32,6 +36,10 @@ pub(super) async fn trace(command: TraceCommand) -> Exit {
         Err(error) => return failed(&error),
     };
     let progress = Progress::default();
+    let live = match live(&args).await {
+        Ok(live) => live,
+        Err(error) => return failed(&error),
+    };
     let stop = std::sync::Arc::clone(&progress.stop);
     let mut stopped = match signals::shutdown() {
         Ok(stopped) => stopped,
@@ -42,7 +50,8 @@ pub(super) async fn trace(command: TraceCommand) -> Exit {
             stop.store(true, Ordering::Relaxed);
         }
     });
-    let worked = tokio::task::spawn_blocking(move || work(&request, &args, schema, &progress, stats)).await;
+    let worked =
+        tokio::task::spawn_blocking(move || work(&request, &args, live, schema, &progress, stats)).await;
     watch.abort();
     worked.unwrap_or_else(|error| super::run::findings(&error))
 }
@@ -136,15 +145,46 @@ fn server(url: &str) -> Result<ServerOptions, TraceError> {
     })
 }
 
+/// The stream of `--from`.
+async fn live(args: &TraceArgs) -> Result<Option<Input>, TraceError> {
+    let Some(url) = &args.from else { return Ok(None) };
+    let server = server(url)?;
+    let start = match (&args.executed_gtids, &args.start_file) {
+        (Some(set), _) => {
+            let set = set.parse().map_err(|e| TraceError::Option(format!("--executed-gtids: {e}")))?;
+            StreamStart::Gtids(set)
+        }
+        (None, Some(file)) => StreamStart::File(BinlogPosition { file: file.clone(), offset: 4 }),
+        (None, None) => {
+            let source = Source::new(SourceOptions { server: server.clone(), ..SourceOptions::default() })?;
+            let oldest = source.binlogs().await?.into_iter().next();
+            let file =
+                oldest.ok_or_else(|| TraceError::Option(format!("{}: it has no binlogs", server.host)))?;
+            StreamStart::File(BinlogPosition { file: file.name, offset: 4 })
+        }
+    };
+    Input::live(&server, &start, args.follow, &Handle::current()).await.map(Some)
+}
+
+fn open(path: &Path, progress: &Progress) -> Result<Input, TraceError> {
+    match path.to_str() {
+        Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
+            Input::url(url, &Handle::current(), &progress.read)
+        }
+        _ => Input::open(path, &progress.read),
+    }
+}
+
 fn work(
     request: &Request,
     args: &TraceArgs,
+    live: Option<Input>,
     schema: Schema,
     progress: &Progress,
     stats: StatsFormat,
 ) -> Exit {
-    let inputs: Result<Vec<Input>, TraceError> =
-        args.files.iter().map(|path| Input::open(path, &progress.read)).collect();
+    let files = args.files.iter().map(|path| open(path, progress));
+    let inputs: Result<Vec<Input>, TraceError> = live.into_iter().map(Ok).chain(files).collect();
     let inputs = match inputs {
         Ok(inputs) => inputs,
         Err(error) => return failed(&error),
@@ -186,13 +226,18 @@ fn report(outcome: &Outcome) -> Exit {
     }
     let counts = &outcome.counts;
     eprintln!(
-        "read: {} events, {} transactions; selected: {} rows and {} statements of {} transactions; written: {}{}",
+        "read: {} events, {} transactions; selected: {} rows and {} statements of {} transactions; written: {}{}{}",
         counts.events,
         counts.transactions,
         counts.selected_rows,
         counts.statements,
         counts.selected_transactions,
         counts.written,
+        if counts.undone_rows > 0 {
+            format!("; left out with their transactions: {} rows", counts.undone_rows)
+        } else {
+            String::new()
+        },
         if counts.ignored > 0 {
             format!("; ignorable events of unknown types: {}", counts.ignored)
         } else {

@@ -123,7 +123,18 @@ impl Names {
                 }
             }
             Ddl::DropSchema(schema) => self.tables.retain(|name, _| name.schema != *schema),
-            Ddl::Rename(pairs) => pairs.iter().for_each(|(from, to)| self.rename(from, to)),
+            Ddl::Rename(pairs) => {
+                for (from, to) in pairs {
+                    let misfit = self.entry(from).is_none() && self.entry(to).is_some();
+                    self.rename(from, to);
+                    if misfit {
+                        return Err((
+                            to.clone(),
+                            format!("it renames {from}, which is not there, to what is"),
+                        ));
+                    }
+                }
+            }
             Ddl::Trigger(table) => {
                 if let Some(shape) = self.entry(table) {
                     shape.triggers = true;

@@ -15,9 +15,6 @@ const TIME: u8 = 11;
 const DATETIME: u8 = 12;
 const TIMESTAMP: u8 = 7;
 const DECIMAL: u8 = 246;
-const BIT: u8 = 16;
-const VARCHAR: u8 = 15;
-const BLOBS: std::ops::RangeInclusive<u8> = 249..=252;
 
 /// Appends the document (after the differences in `diff`, if any) as an expression of type JSON.
 pub(super) fn write(bytes: &[u8], diff: Option<&[u8]>, out: &mut Vec<u8>) -> Result<(), BinlogError> {
@@ -38,7 +35,9 @@ fn is_text(tree: &Tree<'_>) -> bool {
         Tree::Object(members) => members.iter().all(|(_, value)| is_text(value)),
         Tree::Array(cells) => cells.iter().all(is_text),
         Tree::Leaf(Json::Opaque { .. }) => false,
-        Tree::Leaf(Json::UInt(number)) => *number > i64::MAX as u64,
+        // Text of more than 32 bits reads as UNSIGNED, of fewer as INTEGER (measured).
+        Tree::Leaf(Json::UInt(number)) => *number > u64::from(u32::MAX),
+        Tree::Leaf(Json::Int(number)) => *number <= i64::from(u32::MAX),
         Tree::Leaf(_) => true,
     }
 }
@@ -90,6 +89,7 @@ fn expression(tree: &Tree<'_>, outer: bool, out: &mut Vec<u8>) -> Result<(), Bin
 fn scalar(leaf: &Json<'_>, tree: &Tree<'_>, out: &mut Vec<u8>) -> Result<(), BinlogError> {
     match *leaf {
         Json::UInt(number) => drop(write!(out, "CAST({number} AS UNSIGNED)")),
+        Json::Int(number) => drop(write!(out, "CAST({number} AS SIGNED)")),
         Json::Double(number) => write_double(number, out),
         Json::Opaque { type_code, data } => {
             let mut text = String::new();
@@ -103,10 +103,11 @@ fn scalar(leaf: &Json<'_>, tree: &Tree<'_>, out: &mut Vec<u8>) -> Result<(), Bin
                 DATE => drop(write!(out, "CAST('{plain}' AS DATE)")),
                 TIME => drop(write!(out, "CAST('{plain}' AS TIME(6))")),
                 DATETIME | TIMESTAMP => drop(write!(out, "CAST('{plain}' AS DATETIME(6))")),
-                _ => binary(type_code, data, out),
+                // The bytes; of which type the column was that they came from, no expression says.
+                _ => write_hex(data, out),
             }
         }
-        Json::Null | Json::Bool(_) | Json::Int(_) | Json::Text(_) | Json::Container(_) => {
+        Json::Null | Json::Bool(_) | Json::Text(_) | Json::Container(_) => {
             let mut text = String::new();
             tree.write_text(&mut text)?;
             out.extend_from_slice(b"CAST(");
@@ -115,28 +116,6 @@ fn scalar(leaf: &Json<'_>, tree: &Tree<'_>, out: &mut Vec<u8>) -> Result<(), Bin
         }
     }
     Ok(())
-}
-
-/// Bytes under the type code that the server keeps beside them.
-fn binary(type_code: u8, data: &[u8], out: &mut Vec<u8>) {
-    match type_code {
-        VARCHAR => write_hex(data, out),
-        BIT => {
-            out.extend_from_slice(b"b'");
-            data.iter().for_each(|byte| drop(write!(out, "{byte:08b}")));
-            out.push(b'\'');
-        }
-        code if BLOBS.contains(&code) => {
-            out.extend_from_slice(b"FROM_BASE64(TO_BASE64(");
-            write_hex(data, out);
-            out.extend_from_slice(b"))");
-        }
-        _ => {
-            out.extend_from_slice(b"CAST(");
-            write_hex(data, out);
-            out.extend_from_slice(b" AS BINARY)");
-        }
-    }
 }
 
 /// Appends an expression that makes a partial update's differences to the document in the table.

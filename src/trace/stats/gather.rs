@@ -381,12 +381,12 @@ impl Output for Gather<'_> {
         Ok(())
     }
 
-    fn end(&mut self, tx: &Transaction, end: End) -> Result<(), TraceError> {
+    fn end(&mut self, tx: &Transaction, end: End) -> Result<u64, TraceError> {
         let open = std::mem::take(&mut self.open);
         let statements = std::mem::take(&mut self.statements);
         let chosen_away = tx.rows == 0 && self.request.selection.chooses_tables();
         if end == End::RolledBack || tx.rows < self.request.selection.min_transaction_rows || chosen_away {
-            return Ok(());
+            return Ok(0);
         }
         self.stats.statements += statements.len() as u64;
         self.stats.ddl.extend(statements);
@@ -399,7 +399,7 @@ impl Output for Gather<'_> {
         }
         let tables: Vec<TableName> = open.into_iter().map(|(table, _)| table).collect();
         self.stats.transaction(tx, sum, &tables);
-        Ok(())
+        Ok(tx.rows)
     }
 
     fn abandon(&mut self) -> Result<(), TraceError> {
