@@ -22,7 +22,15 @@ pub(crate) use shape::{Shape, ShapeColumn};
 pub(crate) struct Names {
     tables: BTreeMap<TableName, Arc<Shape>>,
     /// Tables that are not known at this place any more, and why.
-    lost: BTreeMap<TableName, String>,
+    lost: BTreeMap<TableName, Lost>,
+}
+
+/// A table that is not known at a place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Lost {
+    why: String,
+    /// The statement from which on it is known again, and as what.
+    until: Option<(Ddl, Arc<Shape>)>,
 }
 
 /// Why a statement does not fit what is known.
@@ -58,8 +66,8 @@ impl Names {
         if let Some(shape) = self.tables.get(table) {
             return Ok(Some((shape, false)));
         }
-        if let Some(why) = self.lost.get(table) {
-            return Err(why);
+        if let Some(lost) = self.lost.get(table) {
+            return Err(&lost.why);
         }
         Ok(self.tables.get(&nameless(table)).map(|shape| (shape, true)))
     }
@@ -75,7 +83,20 @@ impl Names {
 
     fn lose(&mut self, table: &TableName, why: String) {
         self.tables.remove(table);
-        self.lost.insert(table.clone(), why);
+        self.lost.insert(table.clone(), Lost { why, until: None });
+    }
+
+    /// Gives back what is known from this statement on.
+    fn regain(&mut self, ddl: &Ddl) -> bool {
+        let waits = |lost: &Lost| lost.until.as_ref().is_some_and(|(until, _)| until == ddl);
+        let Some(table) = self.lost.iter().find(|(_, lost)| waits(lost)).map(|(table, _)| table.clone())
+        else {
+            return false;
+        };
+        if let Some(Lost { until: Some((_, shape)), .. }) = self.lost.remove(&table) {
+            self.tables.insert(table, shape);
+        }
+        true
     }
 
     fn set(&mut self, table: TableName, shape: Shape) {
@@ -85,6 +106,9 @@ impl Names {
 
     /// Follows a statement. What does not fit is said, and the table then counts as unknown.
     pub(crate) fn apply(&mut self, ddl: &Ddl) -> Result<(), Misfit> {
+        if self.regain(ddl) {
+            return Ok(());
+        }
         match ddl {
             Ddl::Create { table, shape, unless_there } => {
                 let there = self.tables.contains_key(table);
@@ -118,8 +142,7 @@ impl Names {
             }
             Ddl::Drop(tables) => {
                 for table in tables {
-                    self.tables.remove(table);
-                    self.lost.insert(table.clone(), "it was dropped".into());
+                    self.lose(table, "it was dropped".into());
                 }
             }
             Ddl::DropSchema(schema) => self.tables.retain(|name, _| name.schema != *schema),
@@ -149,7 +172,8 @@ impl Names {
         if self.entry(from).is_some()
             && let Some(shape) = self.tables.remove(from)
         {
-            self.lost.insert(from.clone(), format!("it was renamed to {to}"));
+            let why = format!("it was renamed to {to}");
+            self.lost.insert(from.clone(), Lost { why, until: None });
             self.lost.remove(to);
             self.tables.insert(to.clone(), shape);
         }
@@ -170,12 +194,15 @@ impl Names {
                         self.lost.remove(table);
                     }
                 }
-                if let Some(shape) = self.entry(table)
-                    && let Err(why) = shape.revert(changes)
-                {
-                    let why =
-                        format!("the known schema is from after an ALTER TABLE in the binlog, and {why}");
-                    self.lose(table, why);
+                if let Some(shape) = self.entry(table) {
+                    let after = shape.clone();
+                    if let Err(why) = shape.revert(changes) {
+                        let why =
+                            format!("the known schema is from after an ALTER TABLE in the binlog, and {why}");
+                        let until = Some((ddl.clone(), Arc::new(after)));
+                        self.tables.remove(table);
+                        self.lost.insert(table.clone(), Lost { why, until });
+                    }
                 }
             }
             Ddl::Drop(tables) => {
