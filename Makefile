@@ -8,7 +8,7 @@ E2E_THREADS ?= 4
 E2E_ARGS ?=
 # Named, so that every verb selects the whole workspace and cargo builds dependencies once.
 UNIT_TESTS := $(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) simulator
-E2E_TESTS := $(patsubst e2e/tests/%.rs,%,$(wildcard e2e/tests/*.rs)) bad_input decoder engine shapes
+E2E_TESTS := $(patsubst e2e/tests/%.rs,%,$(wildcard e2e/tests/*.rs)) bad_input decoder engine shapes trace
 
 .PHONY: help
 help: ## list the verbs
@@ -72,7 +72,7 @@ test-all: ## the large set as well; writes docs/test-all.md
 .PHONY: bench
 bench: servers ## measure speed against the raw limit (docs/benchmarks.md)
 	cargo build --workspace --release --bin binlog-operator --locked
-	cargo bench --workspace --locked --bench decoder --bench sync
+	cargo bench --workspace --locked --bench decoder --bench sync --bench trace
 
 .PHONY: manifests
 manifests: ## write crds/, manifests/install.yaml and docs/reference.md anew, after a change of a resource or of the chart

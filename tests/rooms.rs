@@ -39,7 +39,7 @@ const CRATES: [(&str, &[&str]); 14] = [
     ("num_bigint", &["binlog"]),
     ("tokio_rustls", &["binlog"]),
     ("sqlparser", &["mapping"]),
-    ("reqwest", &["sink"]),
+    ("reqwest", &["sink", "trace"]),
     ("kube", &["api", "lease", "controller"]),
     ("k8s_openapi", &["api", "lease", "controller"]),
     ("schemars", &["api"]),

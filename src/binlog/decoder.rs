@@ -10,6 +10,7 @@ use super::error::{At, BinlogError};
 use super::event::{Body, Event, EventPosition};
 use super::format::FormatDescription;
 use super::header::{EventType, Header, RawEvent};
+use super::mariadb;
 use super::payload::Payload;
 use super::state::{Frame, State};
 
@@ -87,6 +88,14 @@ impl Decoder {
         let Frame { header, position, body } = self.state.frame(&self.raw)?;
         if header.event_type == EventType::TRANSACTION_PAYLOAD {
             return self.open_payload(header, position, body).map(Some);
+        }
+        if let Some(plain) = mariadb::uncompressed(header.event_type) {
+            let body = self.raw.bytes.get(body).unwrap_or_default();
+            let id_len = self.state.format.table_id_len;
+            mariadb::inflate(plain, id_len, body, &mut self.inner)
+                .map_err(|e| e.at(&At::new(&header, &position)))?;
+            let header = Header { event_type: plain, ..header };
+            return self.state.decode(header, position, false, &self.inner).map(Some);
         }
         let body = self.raw.bytes.get(body).unwrap_or_default();
         self.state.decode(header, position, false, body).map(Some)

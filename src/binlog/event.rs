@@ -9,6 +9,7 @@ use super::error::Malformed;
 use super::format::FormatDescription;
 use super::gtid::GtidEvent;
 use super::header::Header;
+use super::mariadb::MariadbGtid;
 use super::query::{QueryEvent, Xid};
 use super::rows::RowsEvent;
 use super::table_map::TableMap;
@@ -57,6 +58,8 @@ pub enum Body<'a> {
     PreviousGtids(GtidSet),
     /// GTID, ANONYMOUS_GTID, GTID_TAGGED: a transaction begins.
     Gtid(GtidEvent),
+    /// MariaDB's GTID: a transaction begins.
+    MariadbGtid(MariadbGtid),
     /// QUERY, EXECUTE_LOAD_QUERY: a statement as text.
     Query(QueryEvent<'a>),
     /// XID: the transaction commits; the number is InnoDB's.
@@ -102,6 +105,8 @@ pub enum Body<'a> {
     StatementContext(&'a [u8]),
     /// TRANSACTION_CONTEXT, VIEW_CHANGE: group replication's own notes; nothing that concerns rows.
     GroupReplication,
+    /// MariaDB's GTID_LIST and BINLOG_CHECKPOINT: where other files stand; nothing that concerns rows.
+    Bookkeeping,
     /// An event that says of itself that it may be skipped (LOG_EVENT_IGNORABLE_F), of a type unknown here.
     Ignored,
 }

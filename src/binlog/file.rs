@@ -1,7 +1,7 @@
 //! Events of a binlog file, one after the other.
 
 use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read};
+use std::io::{self, BufReader, ErrorKind, Read, Seek as _, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,6 +29,21 @@ impl BinlogFile {
         let file = File::open(path)
             .map_err(|source| BinlogError::Io { what: format!("open {}", path.display()), source })?;
         Self::from_reader(&name, Box::new(file))
+    }
+
+    /// Opens a file at an event's first byte. The decoder needs the file's FORMAT_DESCRIPTION before.
+    pub fn open_at(path: impl AsRef<Path>, offset: u64) -> Result<Self, BinlogError> {
+        let path = path.as_ref();
+        let mut this = Self::open(path)?;
+        if offset > this.offset {
+            let failed =
+                |source| BinlogError::Io { what: format!("read {} at {offset}", path.display()), source };
+            let mut file = File::open(path).map_err(failed)?;
+            file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+            this.reader = BufReader::with_capacity(BUFFER, Box::new(file));
+            this.offset = offset;
+        }
+        Ok(this)
     }
 
     /// Reads a binlog from anything, for example standard input.

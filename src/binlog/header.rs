@@ -79,6 +79,18 @@ event_types! {
     TRANSACTION_PAYLOAD = 40,
     HEARTBEAT_V2 = 41,
     GTID_TAGGED = 42,
+    MARIADB_ANNOTATE_ROWS = 160,
+    MARIADB_BINLOG_CHECKPOINT = 161,
+    MARIADB_GTID = 162,
+    MARIADB_GTID_LIST = 163,
+    MARIADB_START_ENCRYPTION = 164,
+    MARIADB_QUERY_COMPRESSED = 165,
+    MARIADB_WRITE_ROWS_COMPRESSED_V1 = 166,
+    MARIADB_UPDATE_ROWS_COMPRESSED_V1 = 167,
+    MARIADB_DELETE_ROWS_COMPRESSED_V1 = 168,
+    MARIADB_WRITE_ROWS_COMPRESSED = 169,
+    MARIADB_UPDATE_ROWS_COMPRESSED = 170,
+    MARIADB_DELETE_ROWS_COMPRESSED = 171,
 }
 
 impl fmt::Display for EventType {
@@ -114,6 +126,21 @@ pub struct Header {
 }
 
 impl Header {
+    /// Reads the header of an event's bytes; `None` where there are too few.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        Self::read(&mut Cursor::new(bytes)).ok()
+    }
+
+    /// Appends the header as an event has it.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.timestamp.to_le_bytes());
+        out.push(self.event_type.0);
+        out.extend_from_slice(&self.server_id.to_le_bytes());
+        out.extend_from_slice(&self.length.to_le_bytes());
+        out.extend_from_slice(&self.next_position.to_le_bytes());
+        out.extend_from_slice(&self.flags.to_le_bytes());
+    }
+
     /// Reads the first 19 bytes of an event.
     pub(super) fn read(c: &mut Cursor<'_>) -> Result<Self, Malformed> {
         Ok(Self {

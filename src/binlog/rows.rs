@@ -17,6 +17,9 @@ const FLAG_STATEMENT_END: u16 = 1;
 /// The table id of a rows event that only ends a statement (6 bytes; 0x00ffffff on old servers).
 const NO_TABLE: [u64; 2] = [0xffff_ffff_ffff, 0x00ff_ffff];
 
+const VERSION_1: [EventType; 3] =
+    [EventType::WRITE_ROWS_V1, EventType::UPDATE_ROWS_V1, EventType::DELETE_ROWS_V1];
+
 /// What happened to the rows.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum RowsKind {
@@ -39,10 +42,12 @@ pub struct RowsEvent<'a> {
     pub partial: bool,
     /// The event's flags (STMT_END_F and others).
     pub flags: u16,
-    before: Present<'a>,
-    after: Present<'a>,
-    data: &'a [u8],
-    at: At,
+    /// True for the types of MySQL 5.5 and MariaDB, which have no extra data.
+    pub(super) version_1: bool,
+    pub(super) before: Present<'a>,
+    pub(super) after: Present<'a>,
+    pub(super) data: &'a [u8],
+    pub(super) at: At,
 }
 
 /// Rows event before its table is known.
@@ -61,8 +66,7 @@ impl<'a> Unbound<'a> {
     ) -> Result<Self, Malformed> {
         let table_id = c.uint_le(table_id_len)?;
         let flags = c.u16()?;
-        let v1 = [EventType::WRITE_ROWS_V1, EventType::UPDATE_ROWS_V1, EventType::DELETE_ROWS_V1];
-        if !v1.contains(&event_type) {
+        if !VERSION_1.contains(&event_type) {
             let extra = usize::from(c.u16()?);
             c.skip(extra.checked_sub(2).ok_or(Malformed("its extra data is shorter than its length"))?)?;
         }
@@ -91,8 +95,8 @@ impl<'a> Unbound<'a> {
             RowsKind::Update => (first, Present::read(columns, &mut self.body).map_err(|e| e.at(&at))?),
         };
         let partial = self.event_type == EventType::PARTIAL_UPDATE_ROWS;
-        let data = self.body.take_rest();
-        Ok(RowsEvent { table, kind, partial, flags: self.flags, before, after, data, at })
+        let (data, version_1) = (self.body.take_rest(), VERSION_1.contains(&self.event_type));
+        Ok(RowsEvent { table, kind, partial, flags: self.flags, version_1, before, after, data, at })
     }
 }
 
@@ -111,6 +115,11 @@ impl RowsEvent<'_> {
     #[must_use]
     pub fn with_table(&self, table: Arc<TableMap>) -> Self {
         Self { table, ..self.clone() }
+    }
+
+    /// Where the event lies.
+    pub fn at(&self) -> &At {
+        &self.at
     }
 
     /// True for the last rows event of a statement.
@@ -183,7 +192,7 @@ impl RowsEvent<'_> {
     }
 
     /// The flags before an after-image of PARTIAL_UPDATE_ROWS: a bit for each JSON column of the table.
-    fn partial_bits<'r>(&self, c: &mut Cursor<'r>) -> Result<Option<&'r [u8]>, Malformed> {
+    pub(super) fn partial_bits<'r>(&self, c: &mut Cursor<'r>) -> Result<Option<&'r [u8]>, Malformed> {
         if !self.partial || c.packed()? & 1 == 0 {
             return Ok(None);
         }

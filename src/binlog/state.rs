@@ -10,6 +10,7 @@ use super::event::{self, Body, Event, EventPosition};
 use super::format::{Checksum, FormatDescription};
 use super::gtid::{self, GtidEvent};
 use super::header::{EventType, FLAG_IN_USE, HEADER_LEN, Header, RawEvent};
+use super::mariadb::MariadbGtid;
 use super::query::QueryEvent;
 use super::rows::Unbound;
 use super::table_map::TableMap;
@@ -178,6 +179,12 @@ impl State {
             EventType::HEARTBEAT_V2 => event::heartbeat_v2(c)?,
             EventType::INCIDENT => event::incident(c)?,
             EventType::STOP => Body::Stop,
+            EventType::MARIADB_GTID => Body::MariadbGtid(MariadbGtid::read(header, c)?),
+            EventType::MARIADB_ANNOTATE_ROWS => Body::RowsQuery(event::text(c.take_rest())),
+            EventType::MARIADB_GTID_LIST | EventType::MARIADB_BINLOG_CHECKPOINT => Body::Bookkeeping,
+            EventType::MARIADB_START_ENCRYPTION => {
+                return Err(Malformed("what follows is encrypted: read the binlog through the server"));
+            }
             EventType::TRANSACTION_CONTEXT | EventType::VIEW_CHANGE => Body::GroupReplication,
             EventType::IGNORABLE => Body::Ignored,
             EventType::INTVAR

@@ -34,6 +34,8 @@ pub struct TableMap {
     pub primary_key_prefixes: Vec<u32>,
     pub(super) fields: Vec<Field>,
     pub(super) json_columns: usize,
+    /// The event's body as it came.
+    pub(super) bytes: Box<[u8]>,
 }
 
 /// What a TABLE_MAP event says of a column beyond [`Column`].
@@ -57,6 +59,7 @@ pub struct ColumnDetail {
 
 impl TableMap {
     pub(super) fn read(table_id_len: usize, c: &mut Cursor<'_>) -> Result<Self, Malformed> {
+        let whole = c.rest();
         let table_id = c.uint_le(table_id_len)?;
         c.skip(2)?;
         let schema = name(c)?;
@@ -79,6 +82,7 @@ impl TableMap {
             primary_key_prefixes: metadata.primary_key.iter().map(|(_, bytes)| *bytes as u32).collect(),
             fields: Vec::with_capacity(count),
             json_columns: 0,
+            bytes: whole.into(),
         };
         for (index, code) in codes.iter().enumerate() {
             let declared = Declared::read(*code, &mut meta)?;
@@ -113,6 +117,11 @@ impl TableMap {
             type_meta: declared.meta,
         });
         Ok(())
+    }
+
+    /// The body of the event that announced the table.
+    pub fn event_body(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// The same table with columns known from elsewhere (an older server's schema), for events that do not

@@ -50,6 +50,12 @@ pub(super) enum Command {
     Operator(OperatorArgs),
     /// Runs one SyncTask of a Kubernetes cluster with spec.isolation: Dedicated; the operator starts it in a pod.
     Worker(WorkerArgs),
+    /// Reads binlogs: what changed as SQL, what takes it back, statistics, events.
+    Trace {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: Box<super::trace::TraceCommand>,
+    },
     /// Prints the CustomResourceDefinitions as YAML.
     Crds,
 }

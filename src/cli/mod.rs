@@ -14,6 +14,7 @@ mod operator;
 mod progress;
 mod run;
 mod signals;
+mod trace;
 mod yaml;
 
 use std::process::ExitCode;
@@ -44,6 +45,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => runtime.block_on(inspect::check(&args)),
         Command::Operator(args) => runtime.block_on(Box::pin(operator::operator(args))),
         Command::Worker(args) => runtime.block_on(Box::pin(operator::worker(args))),
+        Command::Trace { command } => runtime.block_on(trace::trace(*command)),
         Command::Crds => print_crds(),
     };
     // a lost lease must not wait for what hangs

@@ -37,6 +37,7 @@ mod walk;
 mod tests;
 
 pub use bound::{BoundTable, Touched};
+pub(crate) use ddl::Words;
 pub use ddl::{DdlEffect, SchemaHistory};
 pub use error::MappingError;
 pub use keys::KeyColumn;

@@ -9,6 +9,7 @@
 mod catalog;
 mod catalog_keys;
 mod connect;
+mod ddl;
 mod document;
 mod error;
 mod execute;

@@ -5,24 +5,33 @@ use crate::binlog::error::Malformed;
 
 /// A value, borrowed from the document.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) enum Json<'a> {
+pub enum Json<'a> {
+    /// JSON null.
     Null,
+    /// true or false.
     Bool(bool),
+    /// INTEGER.
     Int(i64),
+    /// UNSIGNED INTEGER.
     UInt(u64),
+    /// DOUBLE.
     Double(f64),
+    /// STRING, in UTF-8.
     Text(&'a [u8]),
     /// A value of an SQL type that JSON does not have.
     Opaque {
+        /// MySQL's type code.
         type_code: u8,
+        /// The value, by type.
         data: &'a [u8],
     },
+    /// An object or array.
     Container(Container<'a>),
 }
 
 /// An object or array.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) struct Container<'a> {
+pub struct Container<'a> {
     data: &'a [u8],
     large: bool,
     pub(super) is_object: bool,

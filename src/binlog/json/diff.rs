@@ -52,26 +52,41 @@ fn read<'a>(c: &mut Cursor<'a>) -> Result<JsonDiff<'a>, Malformed> {
 
 /// The text of a binary JSON value after the differences in `bytes` (a `Value::JsonDiff`).
 pub fn apply_diffs(before: &[u8], bytes: &[u8]) -> Result<String, BinlogError> {
-    let mut root = Tree::read(before).map_err(broken)?;
-    for diff in diffs(bytes)? {
-        root.apply(&diff).map_err(broken)?;
-    }
+    let root = Tree::read(before, Some(bytes))?;
     let mut out = String::new();
     root.write(&mut out).map_err(broken)?;
     Ok(out)
 }
 
 /// A document that can be changed.
-enum Tree<'a> {
+#[derive(Clone, PartialEq, Debug)]
+pub enum Tree<'a> {
+    /// Members in the server's order.
     Object(Vec<(String, Self)>),
+    /// Cells.
     Array(Vec<Self>),
+    /// Anything else.
     Leaf(Json<'a>),
 }
 
 const NO_PLACE: Malformed = Malformed("a JSON difference names a place that is not there");
 
 impl<'a> Tree<'a> {
-    fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {
+    /// Reads a binary JSON value and applies the differences in `diff`, if any (a `Value::JsonDiff`).
+    pub fn read(bytes: &'a [u8], diff: Option<&'a [u8]>) -> Result<Self, BinlogError> {
+        let mut root = Self::grow_from(bytes).map_err(broken)?;
+        for diff in diff.map(diffs).transpose()?.unwrap_or_default() {
+            root.apply(&diff).map_err(broken)?;
+        }
+        Ok(root)
+    }
+
+    /// Appends the text, as the server's `CAST(... AS CHAR)` gives it.
+    pub fn write_text(&self, out: &mut String) -> Result<(), BinlogError> {
+        self.write(out).map_err(broken)
+    }
+
+    pub(super) fn grow_from(bytes: &'a [u8]) -> Result<Self, Malformed> {
         Self::grow(Json::read(bytes)?, &mut Budget::new(bytes.len()))
     }
 
@@ -95,8 +110,8 @@ impl<'a> Tree<'a> {
         Ok(tree)
     }
 
-    fn apply(&mut self, diff: &JsonDiff<'a>) -> Result<(), Malformed> {
-        let value = diff.value.map(Self::read).transpose()?;
+    pub(super) fn apply(&mut self, diff: &JsonDiff<'a>) -> Result<(), Malformed> {
+        let value = diff.value.map(Self::grow_from).transpose()?;
         let legs = path::parse(diff.path)?;
         if legs.len() > MAX_DEPTH {
             return Err(NO_PLACE);

@@ -12,7 +12,7 @@ use super::meaning::meaning;
 use super::plan::Plan;
 use super::scope::canonical;
 use crate::model::{Column, TableColumns, TableName};
-use words::Words;
+pub(crate) use words::Words;
 
 /// What a DDL statement means.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -7,7 +7,7 @@ use crate::model::TableName;
 
 /// A word of a statement.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Word {
+pub(crate) enum Word {
     /// Unquoted: a keyword or a name.
     Bare(String),
     /// A quoted name. Double quotes hold a name under ANSI_QUOTES, else a string.
@@ -20,14 +20,14 @@ pub(super) enum Word {
 
 /// The words of a statement, and how far it was read.
 #[derive(Clone, Debug)]
-pub(super) struct Words {
+pub(crate) struct Words {
     all: Vec<Word>,
     at: usize,
 }
 
 impl Words {
     /// Splits a statement; version comments are opened. `None` where it cannot be split.
-    pub(super) fn new(sql: &str) -> Option<Self> {
+    pub(crate) fn new(sql: &str) -> Option<Self> {
         let tokens = Tokenizer::new(&MySqlDialect {}, sql).tokenize().ok()?;
         let all = tokens.into_iter().filter_map(|token| {
             Some(match token {
@@ -43,7 +43,7 @@ impl Words {
     }
 
     /// The rest as a list of its parts between commas outside parentheses.
-    pub(super) fn split(&self) -> Vec<Self> {
+    pub(crate) fn split(&self) -> Vec<Self> {
         let mut parts = Vec::new();
         let mut part = Vec::new();
         let mut depth = 0usize;
@@ -64,7 +64,7 @@ impl Words {
     }
 
     /// What stands between the parenthesis that comes next and its end.
-    pub(super) fn parenthesised(&self) -> Option<Self> {
+    pub(crate) fn parenthesised(&self) -> Option<Self> {
         let rest = self.rest();
         let inner = rest.split_first().filter(|(first, _)| **first == Word::Sign("(".into()))?.1;
         let mut depth = 1usize;
@@ -85,24 +85,24 @@ impl Words {
         self.all.get(self.at..).unwrap_or_default()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rest().is_empty()
     }
 
     /// Is the next word this keyword?
-    pub(super) fn is(&self, keyword: &str) -> bool {
+    pub(crate) fn is(&self, keyword: &str) -> bool {
         matches!(self.rest().first(), Some(Word::Bare(word)) if word.eq_ignore_ascii_case(keyword))
     }
 
     /// Steps over the keyword, if it comes next.
-    pub(super) fn skip(&mut self, keyword: &str) -> bool {
+    pub(crate) fn skip(&mut self, keyword: &str) -> bool {
         let hit = self.is(keyword);
         self.at += usize::from(hit);
         hit
     }
 
     /// Steps over the two keywords, if both come next.
-    pub(super) fn skip_both(&mut self, first: &str, second: &str) -> bool {
+    pub(crate) fn skip_both(&mut self, first: &str, second: &str) -> bool {
         let start = self.at;
         let hit = self.skip(first) && self.skip(second);
         if !hit {
@@ -112,12 +112,12 @@ impl Words {
     }
 
     /// Steps over these keywords in any order.
-    pub(super) fn skip_all(&mut self, keywords: &[&str]) {
+    pub(crate) fn skip_all(&mut self, keywords: &[&str]) {
         while keywords.iter().any(|keyword| self.skip(keyword)) {}
     }
 
     /// Steps over `IF [NOT] EXISTS`.
-    pub(super) fn skip_if_exists(&mut self) -> bool {
+    pub(crate) fn skip_if_exists(&mut self) -> bool {
         let start = self.at;
         let hit = self.skip("IF") && (self.skip("NOT") || self.is("EXISTS")) && self.skip("EXISTS");
         if !hit {
@@ -126,14 +126,14 @@ impl Words {
         hit
     }
 
-    pub(super) fn skip_sign(&mut self, sign: &str) -> bool {
+    pub(crate) fn skip_sign(&mut self, sign: &str) -> bool {
         let hit = matches!(self.rest().first(), Some(Word::Sign(next)) if next == sign);
         self.at += usize::from(hit);
         hit
     }
 
     /// The next word in upper case, where it is unquoted.
-    pub(super) fn keyword(&mut self) -> Option<String> {
+    pub(crate) fn keyword(&mut self) -> Option<String> {
         let Some(Word::Bare(word)) = self.rest().first() else { return None };
         let upper = word.to_ascii_uppercase();
         self.at += 1;
@@ -141,7 +141,7 @@ impl Words {
     }
 
     /// The next unquoted word outside parentheses, wherever it stands.
-    pub(super) fn next_keyword(&mut self) -> Option<String> {
+    pub(crate) fn next_keyword(&mut self) -> Option<String> {
         let mut depth = 0usize;
         while let Some(word) = self.rest().first() {
             match word {
@@ -156,7 +156,7 @@ impl Words {
     }
 
     /// A name, quoted or not.
-    pub(super) fn name(&mut self) -> Option<String> {
+    pub(crate) fn name(&mut self) -> Option<String> {
         let name = match self.rest().first()? {
             Word::Bare(name) | Word::Name(name) => name.clone(),
             // A name may begin with digits.
@@ -168,7 +168,7 @@ impl Words {
     }
 
     /// A table's name, with the default schema where it has none.
-    pub(super) fn table(&mut self, default_schema: &str) -> Option<TableName> {
+    pub(crate) fn table(&mut self, default_schema: &str) -> Option<TableName> {
         let first = self.name()?;
         if self.skip_sign(".") {
             return Some(TableName::new(first, self.name()?));
@@ -177,7 +177,7 @@ impl Words {
     }
 
     /// Does any word of the statement, also one read before, equal the name?
-    pub(super) fn mentions(&self, name: &str) -> bool {
+    pub(crate) fn mentions(&self, name: &str) -> bool {
         let wanted = name.to_lowercase();
         self.all.iter().any(|word| match word {
             Word::Bare(text) | Word::Name(text) | Word::Literal(text) => text.to_lowercase() == wanted,
@@ -186,14 +186,14 @@ impl Words {
     }
 
     /// Does one of the keywords stand in the rest?
-    pub(super) fn any_of(&self, keywords: &[&str]) -> bool {
+    pub(crate) fn any_of(&self, keywords: &[&str]) -> bool {
         self.rest().iter().any(
             |word| matches!(word, Word::Bare(text) if keywords.iter().any(|k| text.eq_ignore_ascii_case(k))),
         )
     }
 
     /// What stands before the first parenthesis, ON or AS: the kind of object that a CREATE is about.
-    pub(super) fn head(&self) -> Self {
+    pub(crate) fn head(&self) -> Self {
         let ends = |word: &Word| match word {
             Word::Sign(sign) => sign == "(",
             Word::Bare(text) => text.eq_ignore_ascii_case("ON") || text.eq_ignore_ascii_case("AS"),
@@ -203,7 +203,7 @@ impl Words {
     }
 
     /// The rest beginning at this keyword outside parentheses, after it.
-    pub(super) fn after(&self, keyword: &str) -> Option<Self> {
+    pub(crate) fn after(&self, keyword: &str) -> Option<Self> {
         let mut words = self.clone();
         while let Some(word) = words.next_keyword() {
             if word == keyword {
@@ -214,7 +214,7 @@ impl Words {
     }
 
     /// The number in the parenthesis that comes next: a type's width.
-    pub(super) fn width(&self) -> u32 {
+    pub(crate) fn width(&self) -> u32 {
         let number = self.parenthesised().and_then(|mut inner| inner.name());
         number.and_then(|text| text.parse().ok()).unwrap_or(0)
     }

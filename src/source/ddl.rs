@@ -1,0 +1,71 @@
+//! Tables as a server would create them again.
+
+use super::session::{Session, literal, text_at};
+use super::{Result, Source};
+
+/// Schemas that hold no user's tables.
+const SYSTEM: &str = "'mysql','sys','information_schema','performance_schema'";
+
+impl Source {
+    /// The DDL of every table outside the system's schemas (of these schemas, if any are named), and of the
+    /// triggers on them: a schema with statements that end with `;`.
+    pub async fn table_ddl(&self, schemas: &[String]) -> Result<Vec<(String, String)>> {
+        let mut session = self.session().await;
+        // Generated invisible primary keys are in row images; older servers have no such setting.
+        let _ = session
+            .rows(
+                "showing invisible keys",
+                "SET SESSION show_gipk_in_create_table_and_information_schema = ON",
+            )
+            .await;
+        let named: Vec<String> = schemas.iter().map(|schema| literal(schema)).collect();
+        let among = if named.is_empty() {
+            format!("TABLE_SCHEMA NOT IN ({SYSTEM})")
+        } else {
+            format!("TABLE_SCHEMA IN ({})", named.join(","))
+        };
+        let sql = format!(
+            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
+             WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND {among} ORDER BY 1, 2"
+        );
+        let tables = session.rows("listing tables", &sql).await?;
+        let mut all: Vec<(String, String)> = Vec::new();
+        for row in &tables {
+            let (Some(schema), Some(table)) = (text_at(row, 0), text_at(row, 1)) else { continue };
+            let ddl = create_table(&mut session, &schema, &table).await?;
+            push(&mut all, &schema, &ddl);
+        }
+        let sql = format!(
+            "SELECT TRIGGER_SCHEMA, TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS \
+             WHERE {}",
+            among.replace("TABLE_SCHEMA", "TRIGGER_SCHEMA")
+        );
+        for row in session.rows("listing triggers", &sql).await? {
+            let part = |at| text_at(&row, at).unwrap_or_default();
+            let ddl = format!(
+                "CREATE TRIGGER {} BEFORE UPDATE ON {} FOR EACH ROW BEGIN END",
+                quoted(&part(1)),
+                quoted(&part(2))
+            );
+            push(&mut all, &part(0), &ddl);
+        }
+        Ok(all)
+    }
+}
+
+async fn create_table(session: &mut Session<'_>, schema: &str, table: &str) -> Result<String> {
+    let sql = format!("SHOW CREATE TABLE {}.{}", quoted(schema), quoted(table));
+    let rows = session.rows("reading a table's DDL", &sql).await?;
+    Ok(rows.first().and_then(|row| text_at(row, 1)).unwrap_or_default())
+}
+
+fn push(all: &mut Vec<(String, String)>, schema: &str, ddl: &str) {
+    match all.iter_mut().find(|(name, _)| name == schema) {
+        Some((_, text)) => text.push_str(&format!("{ddl};\n")),
+        None => all.push((schema.to_owned(), format!("{ddl};\n"))),
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}

@@ -1,0 +1,430 @@
+//! Rows as statements or records: forward, or taken back with the newest first.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::Arc;
+
+use super::TraceError;
+use super::fates::Fates;
+use super::known::{Chosen, Known};
+use super::names::Ddl;
+use super::pieces::Pieces;
+use super::record;
+use super::request::{Form, Request};
+use super::sql;
+use super::transaction::{End, Transaction};
+use super::walk::{Output, Statement, head};
+use crate::binlog::{BinlogError, QueryKind, RowsEvent, RowsKind, json};
+use crate::model::Value;
+
+/// What is written before the first statement: the session's settings that the statements rely on.
+pub(super) const PREAMBLE: &str = "\
+SET @binlog_operator_mode = @@SESSION.sql_mode, @binlog_operator_zone = @@SESSION.time_zone,
+  @binlog_operator_keys = @@SESSION.foreign_key_checks, @binlog_operator_safe = @@SESSION.sql_safe_updates;
+SET @binlog_operator_strict = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION';
+SET NAMES utf8mb4;
+SET SESSION time_zone = '+00:00', sql_mode = @binlog_operator_strict, foreign_key_checks = 0, sql_safe_updates = 0;
+";
+/// What is written after the last statement.
+pub(super) const POSTAMBLE: &str = "\
+SET SESSION time_zone = @binlog_operator_zone, sql_mode = @binlog_operator_mode,
+  foreign_key_checks = @binlog_operator_keys, sql_safe_updates = @binlog_operator_safe;
+";
+/// The variable's name is what the error shows: DOUBLE value is out of range in 'exp(@...)'.
+pub(super) const GUARD_PREAMBLE: &str = "SET @the_statement_before_did_not_change_exactly_one_row = 1000;\n";
+const GUARD: &[u8] =
+    b"DO IF(ROW_COUNT() = 1, 0, EXP(@the_statement_before_did_not_change_exactly_one_row));\n";
+/// Around a row that strict mode refuses although the table had it.
+const LENIENT: &[u8] = b"SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES';\n";
+const STRICT: &[u8] = b"SET SESSION sql_mode = @binlog_operator_strict;\n";
+
+/// Writes changes.
+pub(super) struct Changes<'r> {
+    request: &'r Request,
+    fates: Arc<Fates>,
+    pub(super) pieces: Pieces,
+    /// Where the open transaction's pieces begin; `None` before its first.
+    mark: Option<u64>,
+    /// Where each begins, and the rows and statements before it.
+    savepoints: HashMap<String, (u64, (u64, u64))>,
+    /// The statement that the rows come from.
+    query: Option<String>,
+    pub(super) written: u64,
+    /// Rows and statements written by the open transaction.
+    pending: (u64, u64),
+    warnings: Vec<String>,
+}
+
+impl<'r> Changes<'r> {
+    pub(super) fn new(request: &'r Request, fates: Arc<Fates>) -> Self {
+        Self {
+            request,
+            fates,
+            pieces: Pieces::new(request.form.is_backward()),
+            mark: None,
+            savepoints: HashMap::new(),
+            query: None,
+            written: 0,
+            pending: (0, 0),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// What has to be said, once.
+    pub(super) fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    /// The transaction's first piece: forward its BEGIN, backward (where it is read last) its COMMIT.
+    fn begin(&mut self, tx: &Transaction) -> Result<(), TraceError> {
+        if self.mark.is_some() {
+            return Ok(());
+        }
+        self.mark = Some(self.pieces.len());
+        match self.request.form {
+            Form::Sql => {
+                let text = match (&tx.xid, self.fates.is_known(tx)) {
+                    (Some(xid), false) => format!("-- {tx}\nXA START {xid};\n"),
+                    _ => format!("-- {tx}\nBEGIN;\n"),
+                };
+                self.text(&text)
+            }
+            Form::Rollback => self.text("COMMIT;\n"),
+            _ => Ok(()),
+        }
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), TraceError> {
+        self.pieces.push(|out| {
+            out.extend_from_slice(text.as_bytes());
+            Ok(())
+        })
+    }
+
+    fn row(
+        &mut self,
+        tx: &Transaction,
+        chosen: &Chosen,
+        kind: RowsKind,
+        before: &[Value<'_>],
+        after: &[Value<'_>],
+    ) -> Result<(), TraceError> {
+        let request = self.request;
+        self.pending.0 += 1;
+        self.pieces.push(|out| match request.form {
+            Form::Json => record::json(tx, &chosen.table, kind, before, after, out).map_err(TraceError::from),
+            Form::Csv => record::csv(tx, &chosen.table, kind, before, after, out).map_err(TraceError::from),
+            Form::Rollback => undo(request, chosen, kind, before, after, out).map_err(TraceError::from),
+            _ => redo(request, chosen, kind, before, after, out).map_err(TraceError::from),
+        })
+    }
+
+    /// A statement as text, in its transaction.
+    fn ddl(&mut self, statement: &Statement<'_>) -> Result<(), TraceError> {
+        let query = statement.query;
+        let sql = query.sql.trim_end().trim_end_matches(" START TRANSACTION");
+        let mut text = String::new();
+        if !query.schema.is_empty() {
+            let mut schema = Vec::new();
+            sql::identifier(&query.schema, &mut schema);
+            let _ = writeln!(text, "USE {};", String::from_utf8_lossy(&schema));
+        }
+        let session = &query.session;
+        if let Some(mode) = session.sql_mode {
+            let _ = writeln!(text, "SET SESSION sql_mode = {mode};");
+        }
+        if let Some(zone) = session.time_zone {
+            let _ = writeln!(text, "SET SESSION time_zone = '{}';", zone.replace(['\'', '\\'], ""));
+        }
+        if statement.changes_rows {
+            let _ = writeln!(text, "SET TIMESTAMP = {};", statement.timestamp);
+            if let Some(id) = statement.insert_id {
+                let _ = writeln!(text, "SET INSERT_ID = {id};");
+            }
+        }
+        if sql.contains(';') {
+            let _ = writeln!(text, "DELIMITER ;;\n{sql}\n;;\nDELIMITER ;");
+        } else {
+            let _ = writeln!(text, "{sql}\n;");
+        }
+        if statement.changes_rows {
+            text.push_str("SET TIMESTAMP = DEFAULT;\n");
+        }
+        text.push_str("SET SESSION sql_mode = @binlog_operator_strict, time_zone = '+00:00';\n");
+        self.text(&text)
+    }
+}
+
+/// Appends the statement that does the change again.
+fn redo(
+    request: &Request,
+    chosen: &Chosen,
+    kind: RowsKind,
+    before: &[Value<'_>],
+    after: &[Value<'_>],
+    out: &mut Vec<u8>,
+) -> Result<(), BinlogError> {
+    let lenient = sql::needs_lenience(after);
+    out.extend_from_slice(if lenient { LENIENT } else { b"" });
+    forward(request, chosen, kind, before, after, out)?;
+    out.push(b'\n');
+    out.extend_from_slice(if lenient { STRICT } else { b"" });
+    Ok(())
+}
+
+fn forward(
+    request: &Request,
+    chosen: &Chosen,
+    kind: RowsKind,
+    before: &[Value<'_>],
+    after: &[Value<'_>],
+    out: &mut Vec<u8>,
+) -> Result<(), BinlogError> {
+    match kind {
+        RowsKind::Insert => sql::insert(&chosen.table, after, out),
+        RowsKind::Update => sql::update(&chosen.table, before, after, request.full_set, out),
+        RowsKind::Delete => sql::delete(&chosen.table, before, out),
+    }
+}
+
+/// Appends the statement that takes the change back.
+fn undo(
+    request: &Request,
+    chosen: &Chosen,
+    kind: RowsKind,
+    before: &[Value<'_>],
+    after: &[Value<'_>],
+    out: &mut Vec<u8>,
+) -> Result<(), BinlogError> {
+    if request.with_original {
+        out.extend_from_slice(b"-- ");
+        let start = out.len();
+        forward(request, chosen, kind, before, after, out)?;
+        for byte in out.iter_mut().skip(start).filter(|byte| matches!(byte, b'\n' | b'\r')) {
+            *byte = b' '; // of an identifier
+        }
+        out.push(b'\n');
+    }
+    let lenient = sql::needs_lenience(before);
+    out.extend_from_slice(if lenient { LENIENT } else { b"" });
+    match kind {
+        RowsKind::Insert => sql::delete(&chosen.table, after, out)?,
+        RowsKind::Update => sql::update(&chosen.table, after, before, request.full_set, out)?,
+        RowsKind::Delete => sql::insert(&chosen.table, before, out)?,
+    }
+    out.push(b'\n');
+    out.extend_from_slice(if request.guard { GUARD } else { b"" });
+    out.extend_from_slice(if lenient { STRICT } else { b"" });
+    Ok(())
+}
+
+/// Documents after a partial update, whole, where the image before has them.
+fn patch<'d>(
+    before: &[Value<'_>],
+    after: &mut [Value<'d>],
+    documents: &'d mut Vec<(usize, Vec<u8>)>,
+) -> Result<(), BinlogError> {
+    for (index, value) in after.iter().enumerate() {
+        if let (Value::JsonDiff(diff), Some(Value::Json(document))) = (value, before.get(index)) {
+            documents.push((index, json::apply_to_binary(document, diff)?));
+        }
+    }
+    for (index, document) in documents.iter() {
+        if let Some(value) = after.get_mut(*index) {
+            *value = Value::Json(document);
+        }
+    }
+    Ok(())
+}
+
+impl Output for Changes<'_> {
+    fn rows(&mut self, tx: &Transaction, rows: &RowsEvent<'_>, known: &mut Known) -> Result<u64, TraceError> {
+        if !self.request.selection.holds_rows(rows.kind) {
+            return Ok(0);
+        }
+        let Some(chosen) = known.choose(rows, self.request)? else { return Ok(0) };
+        if self.request.form == Form::Rollback {
+            undoable(rows, &chosen)?;
+        }
+        let rows = rows.with_table(Arc::clone(&chosen.table.map));
+        let mut iterator = rows.rows();
+        let mut selected = 0;
+        while let Some(row) = iterator.next()? {
+            let (mut before, mut after) = (Vec::new(), Vec::new());
+            let mut documents = Vec::new();
+            if let Some(image) = row.before {
+                image.read_all(&mut before)?;
+            }
+            if let Some(image) = row.after {
+                image.read_all(&mut after)?;
+            }
+            if rows.partial {
+                patch(&before, &mut after, &mut documents)?;
+            }
+            if !chosen.takes_all() && !chosen.holds(rows.kind, &before, &after) {
+                continue;
+            }
+            if selected == 0 {
+                self.begin(tx)?;
+                if let (Some(query), Form::Sql) = (self.query.take(), self.request.form) {
+                    self.text(&format!("-- {}\n", head(&query)))?;
+                }
+            }
+            selected += 1;
+            self.row(tx, &chosen, rows.kind, &before, &after)?;
+        }
+        Ok(selected)
+    }
+
+    fn rows_query(&mut self, _tx: &Transaction, sql: &str) -> Result<(), TraceError> {
+        self.query = Some(head(sql));
+        Ok(())
+    }
+
+    fn statement(&mut self, tx: &Transaction, statement: &Statement<'_>) -> Result<(), TraceError> {
+        let query = statement.query;
+        let is_xa = matches!(query.kind, QueryKind::XaCommit(_) | QueryKind::XaRollback(_));
+        match self.request.form {
+            Form::Sql if is_xa => {
+                if self.fates.are_known() {
+                    return Ok(()); // its rows stand where it was prepared
+                }
+                self.mark.get_or_insert(self.pieces.len());
+                self.text(&format!("-- {tx}\n{};\n", query.sql))
+            }
+            Form::Sql => {
+                self.mark.get_or_insert(self.pieces.len());
+                if query.lossy {
+                    self.warnings.push(format!(
+                        "{}: the statement's text is not valid in its character set",
+                        statement.at
+                    ));
+                }
+                self.text(&format!("-- {tx}\n"))?;
+                self.pending.1 += 1;
+                self.ddl(statement)
+            }
+            Form::Rollback if statement.changes_rows => Err(TraceError::Statement {
+                at: statement.at.to_string(),
+                reason: "a change logged as text (binlog_format is not ROW) cannot be undone",
+                statement: head(&query.sql),
+            }),
+            Form::Rollback if statement.ddl.moves() || matches!(statement.ddl, Ddl::About(_)) => {
+                self.mark.get_or_insert(self.pieces.len());
+                self.warnings.push(format!("{}: not undone: {}", statement.at, head(&query.sql)));
+                self.text(&format!("-- not undone: {}\n", head(&query.sql)))
+            }
+            Form::Json | Form::Csv => {
+                self.mark.get_or_insert(self.pieces.len());
+                self.pending.1 += 1;
+                let is_json = self.request.form == Form::Json;
+                self.pieces.push(|out| {
+                    record::statement(tx, &query.schema, &query.sql, is_json, out);
+                    Ok(())
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn savepoint(&mut self, name: &str) {
+        self.savepoints.insert(name.to_owned(), (self.pieces.len(), self.pending));
+    }
+
+    fn rollback_to(&mut self, name: &str) -> Result<(), TraceError> {
+        let Some((place, pending)) = self.savepoints.get(name).copied() else { return Ok(()) };
+        self.pending = pending;
+        if self.mark.is_some_and(|mark| place <= mark) {
+            self.mark = None;
+        }
+        self.pieces.truncate(place).map_err(TraceError::io("the spill file"))
+    }
+
+    fn end(&mut self, tx: &Transaction, end: End) -> Result<u64, TraceError> {
+        self.query = None;
+        self.savepoints.clear();
+        let streamed_xa = tx.xid.is_some() && self.request.form == Form::Sql && !self.fates.is_known(tx);
+        let happened = match end {
+            End::Committed => true,
+            End::RolledBack => false,
+            End::Prepared => streamed_xa || self.fates.committed(tx),
+        };
+        if streamed_xa && happened {
+            self.begin(tx)?; // XA COMMIT follows, whatever is selected
+        }
+        if end == End::Prepared && !happened && self.fates.is_open(tx) {
+            self.warnings.push(format!("{tx}: prepared by XA and not decided in these binlogs; left out"));
+        }
+        let few = self.pending.0 < self.request.selection.min_transaction_rows;
+        if !happened || few {
+            return self.abandon().map(|()| 0);
+        }
+        let (rows, statements) = std::mem::take(&mut self.pending);
+        self.written += rows + statements;
+        if self.mark.take().is_none() {
+            return Ok(rows);
+        }
+        match self.request.form {
+            Form::Sql if rows > 0 || streamed_xa => match (&tx.xid, end) {
+                (Some(xid), End::Prepared) if streamed_xa => {
+                    self.text(&format!("XA END {xid};\nXA PREPARE {xid};\n"))?;
+                }
+                (Some(xid), _) if streamed_xa => {
+                    self.text(&format!("XA END {xid};\nXA COMMIT {xid} ONE PHASE;\n"))?;
+                }
+                _ => self.text("COMMIT;\n")?,
+            },
+            Form::Rollback if rows > 0 => self.text(&format!("-- undo {tx}\nBEGIN;\n"))?,
+            _ => {}
+        }
+        Ok(rows)
+    }
+
+    fn abandon(&mut self) -> Result<(), TraceError> {
+        self.pending = (0, 0);
+        self.query = None;
+        match self.mark.take() {
+            Some(mark) => self.pieces.truncate(mark).map_err(TraceError::io("the spill file")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// An error where the images lack what undoing needs.
+pub(super) fn undoable(rows: &RowsEvent<'_>, chosen: &Chosen) -> Result<(), TraceError> {
+    if rows.can_be_undone(&chosen.table.key) {
+        return Ok(());
+    }
+    Err(TraceError::NotUndoable {
+        at: rows.at().clone(),
+        table: chosen.table.name.clone(),
+        reason: "its rows lack columns (binlog_row_image was not FULL), and what stood in them is not known"
+            .into(),
+    })
+}
+
+impl From<std::io::Error> for TraceError {
+    fn from(source: std::io::Error) -> Self {
+        Self::Io { what: "the spill file".into(), source }
+    }
+}
+
+/// Where a trace comes from, for the head of its output.
+pub(super) fn title(form: Form, sources: &[String]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let what = match form {
+        Form::Sql => "the changes, to be done again",
+        Form::Rollback => "takes the changes back, the newest first",
+        Form::ExactRollback => {
+            "takes the changes back as row events, the newest first; \
+             needs BINLOG_ADMIN or REPLICATION_APPLIER, fires no triggers"
+        }
+        _ => return out,
+    };
+    let _ = writeln!(out, "-- binlog-operator {}: {what}", env!("CARGO_PKG_VERSION"));
+    for source in sources {
+        let _ = writeln!(out, "-- from {}", head(source));
+    }
+    out
+}

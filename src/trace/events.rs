@@ -1,0 +1,196 @@
+//! One line of JSON per event.
+
+use std::io::Write as _;
+
+use super::TraceError;
+use super::known::Known;
+use super::pieces::Pieces;
+use super::record;
+use super::request::Request;
+use super::select::EventKind;
+use super::sql;
+use super::transaction::{End, Transaction};
+use super::walk::{Output, Statement};
+use crate::binlog::{Body, Event, RowsEvent};
+
+/// Writes events. Those between transactions always come; of transactions, those that are selected.
+pub(super) struct Events<'r> {
+    request: &'r Request,
+    pub(super) pieces: Pieces,
+    /// Where the open transaction's events begin.
+    mark: Option<u64>,
+    pending: u64,
+    pub(super) written: u64,
+}
+
+impl<'r> Events<'r> {
+    pub(super) fn new(request: &'r Request) -> Self {
+        Self { request, pieces: Pieces::new(false), mark: None, pending: 0, written: 0 }
+    }
+
+    fn selects(&self, body: &Body<'_>) -> bool {
+        let selection = &self.request.selection;
+        match body {
+            Body::Rows(rows) => selection.holds_rows(rows.kind) && selection.holds_table(&rows.table.name),
+            Body::TableMap(table) => selection.holds_table(&table.name),
+            Body::Query(query) if query.kind == crate::binlog::QueryKind::Other => {
+                selection.holds_kind(EventKind::Ddl) && !selection.chooses_tables()
+            }
+            _ => true,
+        }
+    }
+}
+
+fn write_event(event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), TraceError> {
+    let header = &event.header;
+    out.extend_from_slice(b"{\"file\":");
+    let _ = sql::json_string(&event.position.file, out);
+    let _ = write!(
+        out,
+        ",\"start\":{},\"end\":{},\"type\":\"{}\",\"time\":\"",
+        event.position.start,
+        event.position.end,
+        header.event_type.to_string().trim_end_matches("_EVENT")
+    );
+    record::time(u64::from(header.timestamp) * 1_000_000, out);
+    let _ = write!(out, "\",\"serverId\":{},\"bytes\":{}", header.server_id, header.length);
+    if event.compressed {
+        out.extend_from_slice(b",\"compressed\":true");
+    }
+    write_body(&event.body, out)?;
+    out.extend_from_slice(b"}\n");
+    Ok(())
+}
+
+fn text(name: &str, text: &str, out: &mut Vec<u8>) {
+    let _ = write!(out, ",\"{name}\":");
+    let _ = sql::json_string(text, out);
+}
+
+fn write_body(body: &Body<'_>, out: &mut Vec<u8>) -> Result<(), TraceError> {
+    match body {
+        Body::FormatDescription(format) => {
+            text("serverVersion", &format.server_version, out);
+            text("checksum", &format!("{:?}", format.checksum), out);
+        }
+        Body::Rotate { file, offset, .. } => {
+            text("nextFile", file, out);
+            let _ = write!(out, ",\"nextPosition\":{offset}");
+        }
+        Body::PreviousGtids(set) => text("gtids", &set.to_string(), out),
+        Body::Gtid(gtid) => {
+            if let Some(gtid) = &gtid.gtid {
+                text("gtid", &gtid.to_string(), out);
+            }
+            if gtid.immediate_commit_timestamp > 0 {
+                out.extend_from_slice(b",\"committed\":\"");
+                record::time(gtid.immediate_commit_timestamp, out);
+                out.push(b'"');
+            }
+            let _ = write!(
+                out,
+                ",\"transactionBytes\":{},\"lastCommitted\":{},\"sequenceNumber\":{}",
+                gtid.transaction_length, gtid.last_committed, gtid.sequence_number
+            );
+        }
+        Body::MariadbGtid(gtid) => text("gtid", &gtid.to_string(), out),
+        Body::Query(query) => {
+            text("database", &query.schema, out);
+            text("statement", &query.sql, out);
+            let _ = write!(out, ",\"threadId\":{},\"seconds\":{}", query.thread_id, query.execution_time);
+            if query.error_code != 0 {
+                let _ = write!(out, ",\"errorCode\":{}", query.error_code);
+            }
+        }
+        Body::Xid(xid) => drop(write!(out, ",\"xid\":{xid}")),
+        Body::XaPrepare { xid, one_phase } => {
+            text("xid", &xid.to_string(), out);
+            let _ = write!(out, ",\"onePhase\":{one_phase}");
+        }
+        Body::TableMap(table) => {
+            text("database", &table.name.schema, out);
+            text("table", &table.name.table, out);
+            let _ = write!(out, ",\"tableId\":{},\"columns\":{}", table.table_id, table.columns.len());
+        }
+        Body::Rows(rows) => {
+            let (mut count, mut iterator) = (0_u64, rows.rows());
+            while iterator.next()?.is_some() {
+                count += 1;
+            }
+            text("database", &rows.table.name.schema, out);
+            text("table", &rows.table.name.table, out);
+            let _ = write!(out, ",\"rows\":{count}");
+        }
+        Body::RowsQuery(sql) => text("statement", sql, out),
+        Body::Payload { uncompressed_size: Some(size) } => drop(write!(out, ",\"uncompressedBytes\":{size}")),
+        Body::Incident { code, message } => {
+            let _ = write!(out, ",\"code\":{code}");
+            text("message", message, out);
+        }
+        Body::Heartbeat { .. }
+        | Body::Payload { .. }
+        | Body::StatementEnd
+        | Body::Stop
+        | Body::StatementContext(_)
+        | Body::GroupReplication
+        | Body::Bookkeeping
+        | Body::Ignored => {}
+    }
+    Ok(())
+}
+
+impl Output for Events<'_> {
+    fn event(&mut self, event: &Event<'_>) -> Result<(), TraceError> {
+        if matches!(event.body, Body::Gtid(_) | Body::MariadbGtid(_)) {
+            self.mark = Some(self.pieces.len());
+        }
+        if !self.selects(&event.body) {
+            return Ok(());
+        }
+        self.pieces.push(|out| write_event(event, out))?;
+        if self.mark.is_some() {
+            self.pending += 1;
+        } else {
+            self.written += 1;
+        }
+        Ok(())
+    }
+
+    fn rows(
+        &mut self,
+        _tx: &Transaction,
+        rows: &RowsEvent<'_>,
+        _known: &mut Known,
+    ) -> Result<u64, TraceError> {
+        let selection = &self.request.selection;
+        if !selection.holds_rows(rows.kind) || !selection.holds_table(&rows.table.name) {
+            return Ok(0);
+        }
+        let (mut count, mut iterator) = (0, rows.rows());
+        while iterator.next()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn statement(&mut self, _tx: &Transaction, _statement: &Statement<'_>) -> Result<(), TraceError> {
+        Ok(())
+    }
+
+    fn end(&mut self, tx: &Transaction, _end: End) -> Result<u64, TraceError> {
+        if tx.rows < self.request.selection.min_transaction_rows {
+            return self.abandon().map(|()| 0);
+        }
+        self.mark = None;
+        self.written += std::mem::take(&mut self.pending);
+        Ok(tx.rows)
+    }
+
+    fn abandon(&mut self) -> Result<(), TraceError> {
+        self.pending = 0;
+        match self.mark.take() {
+            Some(mark) => self.pieces.truncate(mark).map_err(TraceError::io("the spill file")),
+            None => Ok(()),
+        }
+    }
+}

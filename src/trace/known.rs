@@ -1,0 +1,176 @@
+//! What is known of tables while events pass, and which of them are asked for.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::TraceError;
+use super::names::{Ddl, Names};
+use super::predicate::Predicate;
+use super::request::{Form, Request};
+use super::sql::{Table, resolve};
+use crate::binlog::{RowsEvent, RowsKind, TableMap};
+use crate::model::{TableName, Value};
+
+/// Tables remembered before all are forgotten.
+const MAX_TABLES: usize = 4096;
+
+/// The tables at the place that is being read.
+pub(super) struct Known {
+    names: Arc<Names>,
+    shared: Arc<Shared>,
+    /// By the address of the event's table, which is kept so that the address stays its own.
+    chosen: HashMap<usize, (Arc<TableMap>, Option<Arc<Chosen>>)>,
+}
+
+/// What the workers share.
+#[derive(Default)]
+pub(super) struct Shared {
+    warnings: Mutex<Vec<String>>,
+    /// The schema in which each table without a database was found.
+    nameless: Mutex<BTreeMap<String, String>>,
+}
+
+impl Shared {
+    /// Warnings so far, each once.
+    pub(super) fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Warnings beyond these are not kept: a million DDL statements must not fill memory.
+const MAX_WARNINGS: usize = 1000;
+
+/// A table that is asked for.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    pub(super) table: Table,
+    /// An update must have changed one of these columns; empty: any.
+    changed: Vec<usize>,
+    predicates: Vec<Predicate>,
+}
+
+impl Chosen {
+    /// True where every row is selected.
+    pub(super) fn takes_all(&self) -> bool {
+        self.changed.is_empty() && self.predicates.is_empty()
+    }
+
+    /// Whether the row is selected.
+    pub(super) fn holds(&self, kind: RowsKind, before: &[Value<'_>], after: &[Value<'_>]) -> bool {
+        let matches = |p: &Predicate| p.holds(&self.table, before) || p.holds(&self.table, after);
+        if !self.predicates.is_empty() && !self.predicates.iter().any(matches) {
+            return false;
+        }
+        self.changed.is_empty()
+            || (kind == RowsKind::Update
+                && self.changed.iter().any(|column| {
+                    let after = after.get(*column);
+                    before.get(*column) != after && after.is_some_and(|value| !value.is_absent())
+                }))
+    }
+}
+
+impl Known {
+    pub(super) fn new(names: Arc<Names>, shared: Arc<Shared>) -> Self {
+        Self { names, shared, chosen: HashMap::new() }
+    }
+
+    /// Says something once.
+    pub(super) fn warn(&self, text: String) {
+        let mut warnings = self.shared.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if warnings.len() < MAX_WARNINGS && !warnings.contains(&text) {
+            warnings.push(text);
+        }
+    }
+
+    /// Follows a statement of the stream.
+    pub(super) fn follow(&mut self, ddl: &Ddl) {
+        if !ddl.moves() {
+            return;
+        }
+        self.chosen.clear();
+        if let Err((table, why)) = Arc::make_mut(&mut self.names).apply(ddl) {
+            // A table that is created anew is known from its statement; another is lost, which its rows will say.
+            tracing::debug!(%table, why, "a statement of the binlog does not fit the known schema");
+        }
+    }
+
+    /// The table of these rows; `None` where it is not asked for.
+    pub(super) fn choose(
+        &mut self,
+        rows: &RowsEvent<'_>,
+        request: &Request,
+    ) -> Result<Option<Arc<Chosen>>, TraceError> {
+        let address = Arc::as_ptr(&rows.table) as usize;
+        if let Some((_, chosen)) = self.chosen.get(&address) {
+            return Ok(chosen.clone());
+        }
+        let chosen = if request.selection.holds_table(&rows.table.name) {
+            Some(Arc::new(self.join(rows, request)?))
+        } else {
+            None
+        };
+        if self.chosen.len() > MAX_TABLES {
+            self.chosen.clear();
+        }
+        self.chosen.insert(address, (Arc::clone(&rows.table), chosen.clone()));
+        Ok(chosen)
+    }
+
+    fn join(&self, rows: &RowsEvent<'_>, request: &Request) -> Result<Chosen, TraceError> {
+        let name = &rows.table.name;
+        if let Ok(Some((_, true))) = self.names.get(name) {
+            self.one_schema(name)?;
+        }
+        let table = resolve(&rows.table, &self.names, request.allow_trailing, rows.at())?;
+        let missing = |column: &str| TraceError::Mismatch {
+            at: rows.at().clone(),
+            table: name.clone(),
+            reason: format!("it has no column {column}, which is asked for"),
+        };
+        let mut changed = Vec::new();
+        for column in request.selection.changed_of(name) {
+            match table.columns.iter().position(|c| c.name.eq_ignore_ascii_case(column)) {
+                Some(index) => changed.push(index),
+                // `--changed-column name` may be meant for other tables
+                None if request.selection.changed_columns.iter().any(|c| c == column) => {}
+                None => return Err(missing(column)),
+            }
+        }
+        let nothing_to_change = changed.is_empty() && !request.selection.changed_columns.is_empty();
+        let predicates: Vec<_> =
+            request.selection.predicates.iter().filter(|p| p.is_about(name)).cloned().collect();
+        if let Some(column) = predicates.iter().find_map(|p| p.lacks(&table)) {
+            return Err(missing(column));
+        }
+        if nothing_to_change {
+            changed.push(usize::MAX); // no update of this table can
+        }
+        if !table.has_shape && matches!(request.form, Form::Sql | Form::Rollback) {
+            self.warn(format!(
+                "{name}: its events name the columns, but nothing says which are generated: a statement that \
+                 assigns one fails (error 3105); --ddl or --schema-from tells"
+            ));
+        }
+        if table.triggers && matches!(request.form, Form::Sql | Form::Rollback) {
+            self.warn(format!(
+                "{name} has triggers: they fire again where SQL is applied; what they did is in the binlog too \
+                 and would be there twice (`rollback --exact` fires none)"
+            ));
+        }
+        Ok(Chosen { table, changed, predicates })
+    }
+
+    /// A table whose DDL names no database must not stand for two.
+    fn one_schema(&self, name: &TableName) -> Result<(), TraceError> {
+        let mut seen = self.shared.nameless.lock().unwrap_or_else(PoisonError::into_inner);
+        let schema = seen.entry(name.table.clone()).or_insert_with(|| name.schema.clone());
+        if *schema == name.schema {
+            return Ok(());
+        }
+        Err(TraceError::Option(format!(
+            "the DDL of table {} names no database, and both {schema} and {} have such a table: write --ddl DB=FILE",
+            name.table, name.schema
+        )))
+    }
+}

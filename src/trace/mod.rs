@@ -1,0 +1,43 @@
+//! Binlogs as SQL, as the SQL that takes them back, as statistics.
+//!
+//! In: binlog files, packed or not, in order ([`Input`]), what is known of tables ([`Schema`]) and what is asked
+//! ([`Request`]). Out: text, written as it comes, and an [`Outcome`] with counts, warnings and why it ended. Only
+//! whole transactions come out; what may fail is [`TraceError`].
+//!
+//! Files are surveyed once for where their transactions begin ([`survey`]), then read in chunks by several workers,
+//! the last one first where changes are taken back. A transaction is held in [`pieces`] until it is whole, beyond a
+//! limit in a file: memory does not grow with the input.
+
+mod changes;
+mod error;
+mod events;
+mod exact;
+mod fates;
+mod follows;
+mod http;
+mod input;
+mod known;
+mod live;
+mod names;
+mod pieces;
+mod predicate;
+mod record;
+mod request;
+mod run;
+mod schema;
+mod select;
+mod sql;
+mod stats;
+mod survey;
+mod transaction;
+mod walk;
+
+pub use error::TraceError;
+pub use input::Input;
+pub use predicate::Predicate;
+pub use request::{Form, Request};
+pub use run::{Outcome, Progress, run};
+pub use schema::Schema;
+pub use select::{EventKind, Selection};
+pub use stats::Stats;
+pub use walk::Counts;
