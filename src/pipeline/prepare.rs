@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::request::Runnable;
+use super::schema;
 use super::shared::TaskOptions;
-use crate::mapping::{MappingError, ParsedQuery, Plan, WalkSelection, parse};
+use crate::mapping::{MappingError, ParsedQuery, Plan, Shard, WalkSelection, parse};
 use crate::model::{Catalog, Class, TableColumns};
 use crate::sink::{IndexState, Sink};
 use crate::source::{ServerInfo, Source, SourceError, Visibility};
@@ -160,15 +161,18 @@ async fn check_plan(
     server: &ServerInfo,
     report: &mut Report,
 ) {
-    let catalog = match source.catalog(&parsed.tables()).await {
+    let catalog = match schema::catalog(source, parsed).await {
         Ok(catalog) => catalog,
-        Err(error) => return report.errors.push((error.class(), source_words(&error))),
+        Err(obstacle) => {
+            let lines = obstacle.findings.into_iter().map(|line| (obstacle.class, line));
+            return report.errors.extend(lines);
+        }
     };
     match parsed.compile(&catalog) {
         Ok(plan) => {
             report.warnings.extend(plan.warnings().iter().map(|warning| format!("spec.query: {warning}")));
             if !server.gtid {
-                let bare = catalog.tables.iter().filter(|(_, table)| table.primary_key.is_empty());
+                let bare = catalog.tables.iter().filter(|(_, table)| table.primary_key.is_empty() && !table.is_view);
                 report.errors.extend(bare.map(|(name, _)| {
                     let remedy = "give it one, or switch gtid_mode on: without GTIDs a commit is waited for by the lock on a row's primary key";
                     (Class::Config, format!("spec.query: table {name} has no primary key; {remedy}"))
@@ -197,7 +201,7 @@ async fn try_condition(source: &Source, plan: &Plan, build: &Runnable) -> Option
         Some((class, format!("{words}; correct the condition on the main table's columns")))
     };
     let sql = match plan.walk_sql(&build.walk, false, 0) {
-        Ok(sql) => sql,
+        Ok(sql) => plan.render(&sql, plan.shards_of(&sql).first().unwrap_or(&Shard::default())),
         Err(error) => return wrong(Class::Config, &error),
     };
     let tried = match source.reader().await {
@@ -242,7 +246,7 @@ pub(super) async fn prepare(options: &TaskOptions, sink: &Sink) -> Result<Prepar
 }
 
 pub(super) fn columns_of(catalog: &Catalog) -> Vec<TableColumns> {
-    let tables = catalog.tables.iter();
+    let tables = catalog.tables.iter().filter(|(_, table)| !table.is_view);
     let columns =
         |table: &crate::model::CatalogTable| table.columns.iter().map(|c| c.column.clone()).collect();
     tables.map(|(name, table)| TableColumns { table: name.clone(), columns: columns(table) }).collect()

@@ -165,6 +165,7 @@ impl<S: Stores> Worker<S> {
         config.max_age = config.max_age.min(gc_deletes / 2).max(1_000);
         config.ordered_commits = prepared.server.binlog_order_commits;
         config.seed = rand::random();
+        config.fresh_pages = prepared.plan.lookups().iter().map(|lookup| lookup.max_pages).collect();
         let identity = Identity {
             task_uid: options.uid.clone(),
             owner: owner.clone(),

@@ -19,6 +19,7 @@ mod preflight;
 mod reader;
 mod server;
 mod session;
+mod snapshot;
 mod start;
 mod statements;
 mod value;
@@ -30,6 +31,7 @@ pub use options::SourceOptions;
 pub use preflight::{Finding, Severity};
 pub use reader::{KeyedQuery, MAX_KEYS, ReadStats, Reader, RowSink, padded_size};
 pub use server::{BinlogFile, Flavor, ServerInfo};
+pub use snapshot::Snapshot;
 pub use start::StartPosition;
 pub use visibility::{LockTarget, Visibility};
 
