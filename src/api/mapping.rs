@@ -33,7 +33,7 @@ pub struct Rewrite {
     /// A regular expression, matched against `schema.table`, or against the table alone where it has no dot.
     #[serde(rename = "match")]
     #[schemars(length(min = 1, max = 256))]
-    #[x_kube(validation = Rule::new("''.matches(self) || true").message("must be a regular expression"))]
+    #[x_kube(validation = Rule::new("''.matches(self) == ''.matches(self)").message("must be a regular expression"))]
     pub pattern: String,
     /// What the matched part becomes: `table` or `schema.table`; `$1` is what the first group matched.
     #[schemars(length(min = 1, max = 256))]

@@ -32,12 +32,23 @@ pub(super) struct Analyzed<'c> {
     pub text: Template,
 }
 
-/// Walks a SELECT and finds its key. `alone`: each id is read by a statement of its own.
+/// How many documents' rows a SELECT reads at once, and what they are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reads {
+    /// Documents of many ids.
+    Many,
+    /// The document of one id.
+    One,
+    /// Objects within documents of many ids.
+    Objects,
+}
+
+/// Walks a SELECT and finds its key.
 pub(super) fn analyze<'c>(
     parsed: &ParsedQuery,
     part: &Part,
     names: Names<'c>,
-    alone: bool,
+    reads: Reads,
 ) -> Result<Analyzed<'c>, MappingError> {
     let select = main_select(&part.query, true)?;
     let mut analysis = Analysis::new(names, parsed.input.database.as_deref());
@@ -45,8 +56,11 @@ pub(super) fn analyze<'c>(
     let main = analysis.main(&part.query, select)?;
     let key = key_columns(&analysis, &main, select)?;
     let key_output = key_outputs(&part.key, &analysis, &main, &key)?;
-    if !alone {
+    if reads != Reads::One {
         separable::check(&analysis, &main, &key)?;
+    }
+    if reads != Reads::Objects {
+        separable::spellings(&analysis, &key)?;
     }
     let outputs: Vec<String> = main.outputs.iter().map(|o| o.name.clone()).collect();
     for (i, name) in outputs.iter().enumerate() {

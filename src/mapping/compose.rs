@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::cascade;
 use super::compat::same_class;
-use super::compile::{self, Analyzed, Build, Rules, analyze};
+use super::compile::{self, Analyzed, Build, Reads, Rules, analyze};
 use super::error::MappingError;
 use super::lookup::{self, Lookup};
 use super::plan::{Child, Plan, hash};
@@ -18,13 +18,13 @@ use crate::model::{Catalog, ColumnKind, TableName};
 pub(super) fn compose(parsed: &ParsedQuery, catalog: &Catalog) -> Result<Plan, MappingError> {
     let united = unite::unite(parsed, catalog)?;
     let names = Names::new(&united.catalog);
-    let alone = parsed.input.one_by_one;
+    let reads = if parsed.input.one_by_one { Reads::One } else { Reads::Many };
     let branches: Result<Vec<_>, _> =
-        parsed.branches.iter().map(|part| analyze(parsed, part, names, alone)).collect();
+        parsed.branches.iter().map(|part| analyze(parsed, part, names, reads)).collect();
     let branches = branches?;
     let texts = parsed.input.children.iter();
     let children = texts.zip(&parsed.children).map(|(text, part)| {
-        analyze(parsed, part, names, false).map_err(|error| error.of_child(&text.field))
+        analyze(parsed, part, names, Reads::Objects).map_err(|error| error.of_child(&text.field))
     });
     let children = children.collect::<Result<Vec<_>, _>>()?;
     let first = branches.first().ok_or_else(|| MappingError::placeholder("no placeholder was found"))?;

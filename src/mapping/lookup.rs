@@ -47,11 +47,6 @@ pub(super) struct PathSql {
 }
 
 impl Lookup {
-    /// The SQL of [`Lookup::sql`] before shards are chosen, for [`super::Plan::shards_of`].
-    pub(super) fn text(&self) -> String {
-        self.sql(1, false, 1)
-    }
-
     /// The SQL for this many values, beyond a cursor or from the start. Parameters in order: each value's
     /// columns, then those of the cursor; see [`Lookup::params`]. It yields the main key's columns in order. Where names
     /// have variables, [`super::Plan::render`] makes it SQL of one shard.

@@ -162,6 +162,7 @@ fn branches(
     for (i, text) in pieces.texts.iter().enumerate() {
         let prefix = if i == 0 { "" } else { pieces.with.as_str() };
         let mut part = part("query.sql", &format!("{prefix}{text}"), &query.key, query, tables)?;
+        main_select(&part.query, query.one_by_one)?;
         part.text.skip = prefix.len();
         if many && part.query.order_by.is_some() {
             let remedy = "take it out: documents have no order";
@@ -185,6 +186,7 @@ fn child_part(
         sql.extend(["\nORDER BY ", order]);
     }
     let part = part("query.children[].sql", &shards.mark("query.children[].sql", &sql)?, &child.key, query, tables)?;
+    main_select(&part.query, true)?;
     if part.query.limit_clause.is_some() {
         let remedy = "take it out: `fields`, WHERE or a window partitioned by the key can choose rows";
         return Err(MappingError::not_separable("LIMIT counts rows of several ids", remedy));
@@ -200,7 +202,6 @@ fn part(
     tables: &mut BTreeSet<TableName>,
 ) -> Result<Part, MappingError> {
     let (text, parsed, named) = Template::read(place, sql, query.database.as_deref(), query.volatile_allowed)?;
-    main_select(&parsed, query.one_by_one)?;
     tables.extend(named);
     Ok(Part { query: parsed, text, key: key.to_vec() })
 }

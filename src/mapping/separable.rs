@@ -26,15 +26,15 @@ pub(super) fn check(analysis: &Analysis<'_>, main: &Main<'_>, key: &[ColRef]) ->
             "add the key's column to PARTITION BY, or set query.batch: One",
         ));
     }
-    spellings(&covers)
+    Ok(())
 }
 
 /// Where a key's text is not unique, its collation can call several spellings equal, each of which is a document of
 /// its own: grouping joins them, and what is asked for by one of them says nothing of the others.
-fn spellings(covers: &Covers<'_, '_>) -> Result<(), MappingError> {
-    let Some(first) = covers.key.first() else { return Ok(()) };
-    let Some(table) = covers.analysis.occurrences.get(first.occurrence) else { return Ok(()) };
-    let columns: Vec<_> = covers.key.iter().filter_map(|at| table.column(at.column)).collect();
+pub(super) fn spellings(analysis: &Analysis<'_>, key: &[ColRef]) -> Result<(), MappingError> {
+    let Some(first) = key.first() else { return Ok(()) };
+    let Some(table) = analysis.occurrences.get(first.occurrence) else { return Ok(()) };
+    let columns: Vec<_> = key.iter().filter_map(|at| table.column(at.column)).collect();
     let held = |index: &Vec<String>| {
         !index.is_empty() && index.iter().all(|name| columns.iter().any(|c| same_column(&c.column.name, name)))
     };

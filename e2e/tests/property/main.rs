@@ -2,7 +2,8 @@
 //! dirty whose document changed, and a batch must give what its ids give alone.
 //!
 //! `PROPERTY_CASES` is how many queries are tried, `PROPERTY_SEED` the first seed. A failure names its seed:
-//! `PROPERTY_SEED=n PROPERTY_CASES=1` shows it again.
+//! `PROPERTY_SEED=n PROPERTY_CASES=1` shows it again, unless its rows come from seeds before it: those of one schema
+//! begin with a multiple of 6. `PROPERTY_REFUSALS=1` prints what is refused.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -40,7 +41,7 @@ async fn no_changed_id_is_missed() {
     println!("{tally}");
     assert!(tally.failures.is_empty(), "{} failures:\n{}", tally.failures.len(), tally.failures.join("\n\n"));
     if cases >= 100 {
-        assert!(tally.accepted * 3 >= cases, "too few queries were accepted to say anything: {tally}");
+        assert!(tally.accepted * 2 >= cases, "too few queries were accepted to say anything: {tally}");
         assert!(tally.changed >= cases, "too few documents changed to say anything: {tally}");
     }
 }

@@ -145,7 +145,7 @@ impl Writer<'_> {
     /// A condition between a new source and those before it.
     fn condition(&mut self, new: &Source) -> String {
         let base = self.equality(new);
-        match self.rng.random_range(0..12) {
+        match self.rng.random_range(0..16) {
             0 => format!("{base} AND {}.v > {}", new.alias, self.rng.random_range(0..5)),
             1 => format!("({base} OR {})", self.equality(new)),
             2 => format!("{base} AND {}", self.equality(new)),
@@ -164,23 +164,24 @@ impl Writer<'_> {
     fn equality(&mut self, new: &Source) -> String {
         let to_key = ["m_id", "id"].into_iter().find(|name| new.columns.iter().any(|column| column == name));
         let own = |column: &str| format!("{}.{column}", new.alias);
-        if let Some(column) = to_key.filter(|_| self.chance(0.55)) {
-            let other = if self.chance(0.8) { "m.id".to_owned() } else { self.column() };
+        if let Some(column) = to_key.filter(|_| self.chance(0.6)) {
+            let other = if self.chance(0.9) { "m.id".to_owned() } else { self.column() };
             let operator = if self.chance(0.05) { "<=>" } else { "=" };
             return format!("{} {operator} {other}", own(column));
         }
         let column = new.columns.choose(self.rng).unwrap().clone();
         let like: &[&str] = match column.as_str() {
             "s" => &["s", "s", "u"],
-            "u" => &["u", "a", "s"],
-            "d" | "ts" => &["d", "ts"],
-            _ => &["a", "b", "a", "b", "v", "u"],
+            "u" => &["u", "u", "a", "s"],
+            "d" => &["d", "d", "d", "ts"],
+            "ts" => &["ts", "d"],
+            _ => &["a", "b", "a", "b", "a", "b", "v", "u"],
         };
         let wanted = self.pick(like);
         let source = self.sources.choose(self.rng).unwrap().clone();
         let other = source.columns.iter().find(|c| *c == wanted).or_else(|| source.columns.first()).unwrap();
         let (left, right) = (own(&column), format!("{}.{other}", source.alias));
-        match self.rng.random_range(0..14) {
+        match self.rng.random_range(0..22) {
             0 => format!("{left} <=> {right}"),
             1 => format!("{left} = {right} + 0"),
             2 => format!("{left} IN ({right}, {})", self.column()),
@@ -190,10 +191,28 @@ impl Writer<'_> {
         }
     }
 
+    /// A column of the joined tables, and one of any source that mostly has its type.
+    fn correlated(&mut self, inner: &[&'static str]) -> (&'static str, String) {
+        let inner = self.pick(inner);
+        if self.chance(0.1) {
+            return (inner, self.column());
+        }
+        let wanted: &[&str] = match inner {
+            "m_id" => return (inner, "m.id".to_owned()),
+            "s" => &["s"],
+            "d" => &["d", "d", "ts"],
+            _ => &["a", "b", "v"],
+        };
+        let source = self.sources.choose(self.rng).unwrap().clone();
+        let wanted = self.pick(wanted);
+        let alias = if source.columns.iter().any(|c| c == wanted) { source.alias.as_str() } else { "m" };
+        (inner, format!("{alias}.{wanted}"))
+    }
+
     fn filter(&mut self) -> String {
         let (db, table) = (self.db, self.rng.random_range(1..=3));
-        let (outer, v) = (self.column(), self.rng.random_range(0..6));
-        let inner = self.pick(&["a", "b", "m_id", "s"]);
+        let v = self.rng.random_range(0..6);
+        let (inner, outer) = self.correlated(&["a", "b", "m_id", "s"]);
         match self.rng.random_range(0..11) {
             0 => format!("EXISTS (SELECT 1 FROM {db}.t{table} x WHERE x.m_id = m.id AND x.v > {v})"),
             1 => format!("NOT EXISTS (SELECT * FROM {db}.t{table} x WHERE x.{inner} = {outer})"),
@@ -211,9 +230,9 @@ impl Writer<'_> {
 
     fn output(&mut self, grouped: bool) -> String {
         let (db, table) = (self.db, self.rng.random_range(1..=3));
-        let outer = self.column();
-        let inner = self.pick(&["a", "b", "m_id", "s", "d"]);
+        let (inner, outer) = self.correlated(&["a", "b", "m_id", "m_id", "s", "d"]);
         if grouped {
+            let outer = self.column();
             let function = self.pick(&["COUNT", "MAX", "MIN", "COUNT"]);
             return format!("{function}({outer})");
         }
@@ -226,12 +245,12 @@ impl Writer<'_> {
             5 => format!("m.id IN (SELECT x.m_id FROM {db}.t{table} x)"),
             6 => format!("(SELECT x.v FROM {db}.t{table} x WHERE x.m_id = m.id ORDER BY x.id DESC LIMIT 1)"),
             7 => format!("{outer} IN (SELECT x.{inner} FROM {db}.t{table} x WHERE x.m_id = m.id)"),
-            8 => format!("IF({outer} IS NULL, 0, 1)"),
+            8 => format!("IF({} IS NULL, 0, 1)", self.column()),
             9 => format!("COUNT(*) OVER (PARTITION BY m.id)"),
             10 => format!(
                 "(SELECT SUM(d.v) FROM (SELECT x.m_id, x.v FROM {db}.t{table} x WHERE x.v > 1) d WHERE d.m_id = m.id)"
             ),
-            _ => outer,
+            _ => self.column(),
         }
     }
 }

@@ -17,7 +17,7 @@ const KEYS: &[KeyKind] = &[
     KeyKind {
         sql: "INT",
         literals: &["1", "2", "3", "4", "5", "-6", "70", "2147483647"],
-        joined: &["INT", "INT", "BIGINT", "SMALLINT UNSIGNED", "VARCHAR(12)", "DECIMAL(12,0)"],
+        joined: &["INT", "INT", "INT", "BIGINT", "BIGINT", "SMALLINT UNSIGNED", "INT", "VARCHAR(12)"],
     },
     KeyKind {
         sql: "BIGINT UNSIGNED",
@@ -37,7 +37,14 @@ const KEYS: &[KeyKind] = &[
     KeyKind {
         sql: "VARCHAR(12) COLLATE utf8mb4_bin",
         literals: &["'a'", "'A'", "'b'", "'b '", "'ä'", "'1'", "'01'"],
-        joined: &["VARCHAR(12) COLLATE utf8mb4_bin", "VARCHAR(12) COLLATE utf8mb4_0900_ai_ci", "INT"],
+        joined: &[
+            "VARCHAR(12) COLLATE utf8mb4_bin",
+            "VARCHAR(12) COLLATE utf8mb4_bin",
+            "VARCHAR(12) COLLATE utf8mb4_bin",
+            "VARCHAR(12) COLLATE utf8mb4_0900_ai_ci",
+            "VARCHAR(12) COLLATE utf8mb4_0900_ai_ci",
+            "INT",
+        ],
     },
     KeyKind {
         sql: "VARCHAR(12) COLLATE utf8mb4_0900_bin",
@@ -52,7 +59,7 @@ const KEYS: &[KeyKind] = &[
     KeyKind {
         sql: "DECIMAL(8,2)",
         literals: &["1.00", "1.50", "-2.25", "100000.01", "0.00"],
-        joined: &["DECIMAL(8,2)", "DECIMAL(10,3)", "INT"],
+        joined: &["DECIMAL(8,2)", "DECIMAL(8,2)", "DECIMAL(8,2)", "DECIMAL(8,2)", "DECIMAL(10,3)", "INT"],
     },
 ];
 

@@ -40,7 +40,7 @@ fn order_and_fields() {
     let child = &plan.children()[0];
     assert_eq!(child.shown(), [3, 2]);
     let sql = child.read_sql(1).replace('`', "");
-    assert!(sql.starts_with("SELECT order_items.id, order_items.order_id, order_items.sku,"), "{sql}");
+    assert!(sql.starts_with("SELECT shop.order_items.id, shop.order_items.order_id,"), "{sql}");
     assert!(sql.ends_with("IN (?) -- all of them\nORDER BY id DESC"), "{sql}");
 }
 
