@@ -8,6 +8,7 @@ use super::compat::same_class;
 use super::compile::{self, Analyzed, Build, Reads, Rules, analyze};
 use super::error::MappingError;
 use super::lookup::{self, Lookup};
+use super::paths::{self, Route};
 use super::plan::{Child, Plan, hash};
 use super::query::{ChildText, ParsedQuery};
 use super::scope::{Names, same_column};
@@ -41,6 +42,13 @@ pub(super) fn compose(parsed: &ParsedQuery, catalog: &Catalog) -> Result<Plan, M
         built.map_err(|error| if field.is_empty() { error } else { error.of_child(field) })?;
     }
     let mut warnings = index_warnings(&rules.lookups, names, &logical);
+    for analyzed in branches.iter().chain(&children) {
+        for warning in read_warnings(analyzed, &logical) {
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
+        }
+    }
     if !catalog.cascades_logged {
         warnings.extend(cascade::add(&mut rules.tables, names));
     }
@@ -267,6 +275,30 @@ fn index_warnings(
         }
     }
     found.into_iter().collect()
+}
+
+/// Tables that each read of a document looks through from end to end: no index leads with a column by which their
+/// rows belong to it.
+fn read_warnings(analyzed: &Analyzed<'_>, logical: &BTreeMap<TableName, TableName>) -> Vec<String> {
+    let routes = paths::routes(&analyzed.analysis, &analyzed.key);
+    let tables = analyzed.analysis.occurrences.iter().enumerate();
+    let scanned = tables.filter_map(|(i, table)| {
+        let at = match routes.trees(i).first()?.route(i)? {
+            Route::Direct(columns) => columns.clone(),
+            Route::Via(links) => links.iter().map(|link| link.from).collect(),
+        };
+        let columns: Vec<&str> =
+            at.iter().filter_map(|at| Some(table.column(at.column)?.column.name.as_str())).collect();
+        let leads = |index: &Vec<String>| {
+            index.first().is_some_and(|first| columns.iter().any(|column| same_column(column, first)))
+        };
+        let name = logical.get(&table.table).unwrap_or(&table.table);
+        let list = columns.join(", ");
+        (!table.catalog.indexes.iter().any(leads)).then(|| {
+            format!("each read of a document goes through all of {name}: CREATE INDEX ... ON {name} ({list})")
+        })
+    });
+    scanned.collect()
 }
 
 /// Does any text of these differ from shard to shard?

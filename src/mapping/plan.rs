@@ -11,10 +11,10 @@ use super::keys::{self, KeyColumn};
 use super::lookup::Lookup;
 use super::query::{ParsedQuery, QueryText, TableAction};
 use super::rewrite::Rewrites;
-use super::scope::canonical;
+use super::scope::{canonical, same_column};
 use super::sharding::{Shard, Shards};
 use super::walk::WalkText;
-use crate::model::{Catalog, CatalogColumn, Column, Key, KeyPart, TableName};
+use crate::model::{Catalog, CatalogColumn, Column, ColumnKind, Key, KeyPart, TableName};
 
 /// A query compiled against the live schema.
 #[derive(Clone, Debug)]
@@ -225,6 +225,12 @@ impl Plan {
     /// SQL for one shard.
     pub fn render(&self, sql: &str, shard: &Shard) -> String {
         self.shards.render(sql, shard)
+    }
+
+    /// What a column of a mapped table holds.
+    pub fn column_kind(&self, table: &TableName, column: &str) -> Option<ColumnKind> {
+        let columns = &self.table(table)?.columns;
+        columns.iter().find(|c| same_column(&c.column.name, column)).map(|c| c.column.kind)
     }
 
     /// The lookups, by the numbers that [`super::Touched::lookups`] and continuations hold.

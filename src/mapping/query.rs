@@ -110,6 +110,8 @@ pub struct ParsedQuery {
     pub(super) shards: Shards,
     pub(super) rewrites: Rewrites,
     tables: BTreeSet<TableName>,
+    /// Those of them that the SQL names.
+    read: BTreeSet<TableName>,
 }
 
 /// One SELECT with one mark.
@@ -132,10 +134,11 @@ pub fn parse(query: &QueryText) -> Result<ParsedQuery, MappingError> {
         part.map_err(|error| error.of_child(&child.field))
     });
     let children = children.collect::<Result<Vec<_>, _>>()?;
+    let read = tables.clone();
     let rules = rules(query, &shards)?;
     let extra = rules.iter().filter(|(_, rule)| rule.action != TableAction::Ignore).map(|(table, _)| table);
     tables.extend(extra.cloned());
-    Ok(ParsedQuery { input: query.clone(), branches, children, rules, shards, rewrites, tables })
+    Ok(ParsedQuery { input: query.clone(), branches, children, rules, shards, rewrites, tables, read })
 }
 
 fn check_key(key: &[String]) -> Result<(), MappingError> {
@@ -245,7 +248,16 @@ impl ParsedQuery {
     /// The tables whose schema [`ParsedQuery::compile`] needs: those of the query, those of its rules, and all
     /// that stand behind names with variables. Views name others: see [`ParsedQuery::more_tables`].
     pub fn tables(&self) -> Vec<TableName> {
-        let all: BTreeSet<TableName> = self.tables.iter().flat_map(|name| self.shards.tables(name)).collect();
+        self.physical(&self.tables)
+    }
+
+    /// Those of them that the query itself names.
+    pub fn read_tables(&self) -> Vec<TableName> {
+        self.physical(&self.read)
+    }
+
+    fn physical(&self, names: &BTreeSet<TableName>) -> Vec<TableName> {
+        let all: BTreeSet<TableName> = names.iter().flat_map(|name| self.shards.tables(name)).collect();
         all.into_iter().collect()
     }
 

@@ -31,6 +31,7 @@ impl TaskOptions {
             builds: Vec::new(),
             later_builds: Vec::new(),
             write_log: None,
+            streamless: false,
             impatient: false,
         }
     }

@@ -3,6 +3,7 @@
 //! In: a task's options, a source, a sink and its stores. Out: documents, a checkpoint, and a status to watch.
 //! What decides is [`core`], pure; what carries out is the shell around it: [`run`].
 
+mod access;
 mod batch_read;
 pub mod core;
 mod epoch_files;
@@ -27,6 +28,7 @@ mod translate;
 mod worker;
 mod write_log;
 
+pub use access::access;
 pub use file_store::{FileStore, OpenError};
 pub use orders::Control;
 pub use prepare::{Obstacle, Prepared, Report, check, plan};

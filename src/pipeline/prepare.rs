@@ -131,7 +131,7 @@ async fn check_source(
     parsed: Option<&ParsedQuery>,
     report: &mut Report,
 ) {
-    let tables = parsed.map(ParsedQuery::tables).unwrap_or_default();
+    let tables = parsed.map(ParsedQuery::read_tables).unwrap_or_default();
     let server = match source.server().await {
         Ok(server) => server,
         Err(error) => return report.errors.push((error.class(), source_words(&error))),
@@ -238,6 +238,10 @@ pub(super) async fn prepare(options: &TaskOptions, sink: &Sink) -> Result<Prepar
     let (Some(server), Some(plan)) = (report.server, report.plan) else {
         return Err(Obstacle::new(Class::Retry, "the servers did not answer everything"));
     };
+    if options.streamless && !server.gtid {
+        let words = "spec.source: the server has no GTIDs, by which a read without the binlog knows what it must see";
+        return Err(Obstacle::new(Class::Config, format!("{words}; use `run --until-caught-up`, or switch gtid_mode on")));
+    }
     let binlog_end =
         if server.gtid { None } else { Some(Source::new(options.source.clone())?.executed().await?.binlog) };
     let index = sink.prepare().await?;

@@ -55,6 +55,8 @@ pub struct TaskOptions {
     pub later_builds: Vec<String>,
     /// Where every action is written down, for audits.
     pub write_log: Option<PathBuf>,
+    /// The binlog is not followed: only builds run.
+    pub streamless: bool,
     /// End with an error instead of waiting where something needs a person.
     pub impatient: bool,
 }

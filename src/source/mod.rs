@@ -6,6 +6,7 @@
 //! What may fail is [`SourceError`], whose `class()` says what that means; a row that cannot be a document
 //! is a [`RecordError`] and fails alone.
 
+mod access;
 mod catalog;
 mod catalog_keys;
 mod connect;
@@ -25,6 +26,7 @@ mod statements;
 mod value;
 mod visibility;
 
+pub use access::Access;
 pub use connect::Source;
 pub use error::{RecordError, SourceError};
 pub use options::SourceOptions;

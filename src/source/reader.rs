@@ -164,6 +164,8 @@ impl Reader {
         stats: &mut ReadStats,
     ) -> Done<()> {
         let size = padded_size(keys.len());
+        tracing::debug!(target: "binlog_operator::sql", keys = keys.len(), sql = %(query.sql_for)(1), "reading");
+        tracing::trace!(target: "binlog_operator::sql", keys = ?keys, "parameters");
         let statement = self.statements.get(conn, query.name, size, || (query.sql_for)(size)).await?;
         let params = match parameters(keys, size, usize::from(statement.num_params())) {
             Ok(params) => params,
@@ -205,6 +207,8 @@ impl Reader {
         params: &[KeyPart],
         keys: &mut Vec<Key>,
     ) -> Done<()> {
+        tracing::debug!(target: "binlog_operator::sql", values = params.len(), sql, "looking keys up");
+        tracing::trace!(target: "binlog_operator::sql", ?params, "parameters");
         let statement = self.statements.get(conn, sql, params.len(), || sql.to_owned()).await?;
         let takes = usize::from(statement.num_params());
         if takes != params.len() {

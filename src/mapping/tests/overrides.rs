@@ -153,4 +153,7 @@ fn a_lookup_without_an_index_is_told() {
         "{:?}",
         plan.warnings()
     );
+    let scanned = "each read of a document goes through all of shop.order_items: CREATE INDEX ... ON shop.order_items (order_id)";
+    assert!(plan.warnings().iter().any(|w| w == scanned), "{:?}", plan.warnings());
+    assert!(!plan.warnings().iter().any(|w| w.contains("all of shop.users")), "by its primary key");
 }
