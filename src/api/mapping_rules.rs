@@ -50,7 +50,11 @@ fn child(i: usize, child: &Child) -> Vec<Finding> {
         placeholder(&format!("{field}.sql"), &child.sql, remedy).into_iter().collect();
     if child.key.is_some() == child.keys.is_some() {
         let found = if child.key.is_some() { "both key and keys are given" } else { "no key is given" };
-        findings.push(Finding::new(format!("{field}.key"), found, "give key: the column that IN (:ids) filters"));
+        findings.push(Finding::new(
+            format!("{field}.key"),
+            found,
+            "give key: the column that IN (:ids) filters",
+        ));
     }
     findings
 }
@@ -60,7 +64,11 @@ fn table_rule(i: usize, rule: &TableRule) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (name, value) in [("ignore", rule.ignore), ("all", rule.all)] {
         if value == Some(false) {
-            findings.push(Finding::new(format!("{field}.{name}"), "found false", "leave it out, or say true"));
+            findings.push(Finding::new(
+                format!("{field}.{name}"),
+                "found false",
+                "leave it out, or say true",
+            ));
         }
     }
     if let Some(lookup) = &rule.lookup {
@@ -96,7 +104,11 @@ fn sharding(i: usize, variable: &ShardVariable) -> Vec<Finding> {
         findings.push(Finding::new(field("variable"), found, "use letters, digits and _"));
     }
     if !(1..=4096).contains(&variable.shards) {
-        findings.push(Finding::new(field("shards"), format!("found {}", variable.shards), "must be between 1 and 4096"));
+        findings.push(Finding::new(
+            field("shards"),
+            format!("found {}", variable.shards),
+            "must be between 1 and 4096",
+        ));
     }
     if variable.suffix_width > 20 {
         let found = format!("found {}", variable.suffix_width);

@@ -27,11 +27,11 @@ mod sync_task;
 pub use finding::Finding;
 pub use key_text::KeyText;
 pub use limits::Limits;
-pub use period::{NoPeriod, Period};
-pub use placement::{Free, Isolation, Placement};
 pub use mapping::{
     Mapping, Rewrite, ShardStrategy, ShardVariable, Sharding, TableAction, TableLookup, TableRule,
 };
+pub use period::{NoPeriod, Period};
+pub use placement::{Free, Isolation, Placement};
 pub use query::{Batch, Child, OnMissing, Query, Rows, Volatile};
 pub use reindex::{KeyRange, Reindex, ReindexSpec, ReindexStatus, Selected, Selection, TaskRef};
 pub use schema::{API_VERSION, Kind, Resource, check, crds};

@@ -1,9 +1,7 @@
 //! What must hold between fields: the mirror of the CEL rules at the types, for objects that no API server
 //! has seen, and for findings that name the field.
 
-use super::{
-    Finding, Isolation, KeyText, Limits, Period, ReindexSpec, Source, SyncTaskSpec, TlsMode,
-};
+use super::{Finding, Isolation, KeyText, Limits, Period, ReindexSpec, Source, SyncTaskSpec, TlsMode};
 
 impl SyncTaskSpec {
     /// Everything that does not hold between the fields.
@@ -18,7 +16,12 @@ impl SyncTaskSpec {
         let Limits { query_timeout, bulk_timeout, checkpoint_interval, .. } = self.limits;
         findings.extend(within("spec.limits.queryTimeout", query_timeout, second, hour));
         let ten_minutes = Period::seconds(600);
-        findings.extend(within("spec.limits.linger", self.limits.linger, Period::seconds(0), Period::seconds(10)));
+        findings.extend(within(
+            "spec.limits.linger",
+            self.limits.linger,
+            Period::seconds(0),
+            Period::seconds(10),
+        ));
         findings.extend(within("spec.limits.bulkTimeout", bulk_timeout, second, ten_minutes));
         findings.extend(within("spec.limits.checkpointInterval", checkpoint_interval, second, ten_minutes));
         findings

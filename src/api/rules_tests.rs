@@ -297,7 +297,10 @@ fn variables_of_sharded_names() {
         (json!({"variable": "a b", "shards": 2}), "spec.mapping.sharding[0].variable: found"),
         (json!([{"variable": "a", "shards": 0}]), "spec.mapping.sharding[0].shards: found 0"),
         (json!({"variable": "a", "shards": 2, "format": "x"}), "spec.mapping.sharding[0].format"),
-        (json!({"variable": "a", "shards": 2, "strategy": "md5"}), ": spec.mapping.sharding: unknown variant"),
+        (
+            json!({"variable": "a", "shards": 2, "strategy": "md5"}),
+            ": spec.mapping.sharding: unknown variant",
+        ),
         (json!({"variable": "a", "shards": 2, "suffix": 3}), ": spec.mapping.sharding: unknown field"),
     ] {
         let found = fields::<SyncTask>("SyncTask", &with("/mapping/sharding", value.clone()));

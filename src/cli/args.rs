@@ -208,9 +208,11 @@ mod tests {
     #[test]
     fn reindex_takes_one_selection() {
         let parse = |args: &[&str]| {
-            Cli::try_parse_from([&["b", "reindex", "-f", "o.yaml"], args].concat()).map(|cli| match cli.command {
-                Command::Reindex(args) => args,
-                other => panic!("{other:?}"),
+            Cli::try_parse_from([&["b", "reindex", "-f", "o.yaml"], args].concat()).map(|cli| {
+                match cli.command {
+                    Command::Reindex(args) => args,
+                    other => panic!("{other:?}"),
+                }
             })
         };
         let args = parse(&["--id", "1", "--id", "2", "--set", "spec.limits.lanes=1"]).unwrap();

@@ -94,8 +94,10 @@ mod tests {
                 log.write_all(format!("run {run} line {line}\n").as_bytes()).unwrap();
             }
         }
-        let mut names: Vec<String> =
-            std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         assert_eq!(names, ["log", "log.1", "log.2", "log.3", "log.4", "log.5", "log.6", "log.7"]);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "run 1 line 9\n");

@@ -35,13 +35,8 @@ pub(super) async fn reindex(args: ReindexArgs, bars: Option<MultiProgress>) -> E
     };
     let builds = if file.reindexes.is_empty() { vec![request(&args)] } else { file.options().builds };
     let names: Vec<String> = builds.iter().map(|build| build.name.clone()).collect();
-    let options = TaskOptions {
-        builds,
-        initial_full: false,
-        streamless: true,
-        impatient: true,
-        ..file.options()
-    };
+    let options =
+        TaskOptions { builds, initial_full: false, streamless: true, impatient: true, ..file.options() };
     let (status, watched) = watch::channel(TaskStatus::default());
     let shown = tokio::spawn(progress::show(watched, bars));
     let (mut over, last) = (status.subscribe(), status.subscribe());
@@ -49,11 +44,14 @@ pub(super) async fn reindex(args: ReindexArgs, bars: Option<MultiProgress>) -> E
     let all_over = |status: &TaskStatus| {
         names.iter().all(|name| status.builds.get(name).is_some_and(|build| build.phase.is_over()))
     };
-    let mut worker = std::pin::pin!(pipeline::run(options, store, told, status, metrics));
-    let ended = tokio::select! {
-        ended = &mut worker => ended,
-        _ = stop.wait_for(|stop| *stop) => finish(&control, worker).await,
-        _ = over.wait_for(all_over) => finish(&control, worker).await,
+    // the worker owns the status: progress ends when it is dropped
+    let ended = {
+        let mut worker = std::pin::pin!(pipeline::run(options, store, told, status, metrics));
+        tokio::select! {
+            ended = &mut worker => ended,
+            _ = stop.wait_for(|stop| *stop) => finish(&control, worker).await,
+            _ = over.wait_for(all_over) => finish(&control, worker).await,
+        }
     };
     let said = last.borrow().clone();
     let _ = shown.await;
@@ -72,7 +70,13 @@ pub(super) async fn reindex(args: ReindexArgs, bars: Option<MultiProgress>) -> E
     if !failed.is_empty() {
         return findings(&failed.join("\n"));
     }
-    println!("{}: {} written, {} deleted, {} dead letter(s)", file.name(), said.documents_written, said.documents_deleted, said.dead_letters);
+    println!(
+        "{}: {} written, {} deleted, {} dead letter(s)",
+        file.name(),
+        said.documents_written,
+        said.documents_deleted,
+        said.dead_letters
+    );
     if said.dead_letters == 0 { Exit::Done } else { Exit::Findings }
 }
 

@@ -23,7 +23,8 @@ pub(super) fn apply(object: &mut Value, setting: &str) -> Result<(), String> {
         if at.is_null() {
             *at = Value::Object(Map::new());
         }
-        let members = at.as_object_mut().ok_or_else(|| fail(&format!("what is before {name} has no fields")))?;
+        let members =
+            at.as_object_mut().ok_or_else(|| fail(&format!("what is before {name} has no fields")))?;
         at = members.entry(name).or_insert(Value::Null);
         for index in indexes.split('[').filter(|index| !index.is_empty()) {
             let number = index.strip_suffix(']').and_then(|digits| digits.parse::<usize>().ok());

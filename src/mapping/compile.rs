@@ -331,8 +331,7 @@ impl Build<'_, '_> {
     pub(super) fn add(&mut self, table: &TableName, mut rule: Rule) {
         if let Some(entry) = self.entry(table).filter(|entry| !entry.columns.is_empty()) {
             // a row that moves from one document to another matters to both
-            let all: BTreeSet<String> =
-                entry.columns.iter().chain(rule.action.columns()).cloned().collect();
+            let all: BTreeSet<String> = entry.columns.iter().chain(rule.action.columns()).cloned().collect();
             rule.watched = Some(all.into_iter().collect());
         }
         let logical = self.logical(table);

@@ -80,7 +80,11 @@ fn finish(parsed: &ParsedQuery, catalog: &Catalog, walked: Walked<'_, '_>) -> Re
     let views = catalog.tables.iter().filter(|(_, table)| table.is_view).map(|(name, _)| name.clone());
     Ok(Plan {
         main: known(&written),
-        main_tables: branches.iter().filter_map(Analyzed::main).flat_map(|o| parsed.shards.tables(&o.table)).collect(),
+        main_tables: branches
+            .iter()
+            .filter_map(Analyzed::main)
+            .flat_map(|o| parsed.shards.tables(&o.table))
+            .collect(),
         segments: segments(&branches),
         walks: branches.iter().map(|b| b.walk.clone()).collect(),
         key: first.columns.clone(),
@@ -173,7 +177,11 @@ fn alike(
 ) -> Result<(), MappingError> {
     let differs = |other: &Analyzed<'_>| {
         if other.key.len() != first.key.len() {
-            return Some(format!("its key has {} columns, the document's {}", other.key.len(), first.key.len()));
+            return Some(format!(
+                "its key has {} columns, the document's {}",
+                other.key.len(),
+                first.key.len()
+            ));
         }
         let mut pairs = first.key_columns().zip(other.key_columns());
         let (of, found) = pairs.find(|(a, b)| !same_class(a, b))?;
@@ -189,7 +197,10 @@ fn alike(
     let remedy = "give both columns one type and collation";
     for branch in branches.iter().skip(1) {
         if let Some(found) = differs(branch) {
-            return Err(MappingError::unsupported(format!("a UNION ALL of which one branch differs ({found})"), remedy));
+            return Err(MappingError::unsupported(
+                format!("a UNION ALL of which one branch differs ({found})"),
+                remedy,
+            ));
         }
         if branch.outputs.len() != first.outputs.len() || branch.key_output != first.key_output {
             let remedy = "select the same columns in the same order in each branch";

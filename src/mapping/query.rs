@@ -188,7 +188,8 @@ fn child_part(
         // on a line of its own, should the SQL end with a comment
         sql.extend(["\nORDER BY ", order]);
     }
-    let part = part("query.children[].sql", &shards.mark("query.children[].sql", &sql)?, &child.key, query, tables)?;
+    let part =
+        part("query.children[].sql", &shards.mark("query.children[].sql", &sql)?, &child.key, query, tables)?;
     main_select(&part.query, true)?;
     if part.query.limit_clause.is_some() {
         let remedy = "take it out: `fields`, WHERE or a window partitioned by the key can choose rows";
@@ -204,7 +205,8 @@ fn part(
     query: &QueryText,
     tables: &mut BTreeSet<TableName>,
 ) -> Result<Part, MappingError> {
-    let (text, parsed, named) = Template::read(place, sql, query.database.as_deref(), query.volatile_allowed)?;
+    let (text, parsed, named) =
+        Template::read(place, sql, query.database.as_deref(), query.volatile_allowed)?;
     tables.extend(named);
     Ok(Part { query: parsed, text, key: key.to_vec() })
 }

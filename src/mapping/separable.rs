@@ -36,7 +36,8 @@ pub(super) fn spellings(analysis: &Analysis<'_>, key: &[ColRef]) -> Result<(), M
     let Some(table) = analysis.occurrences.get(first.occurrence) else { return Ok(()) };
     let columns: Vec<_> = key.iter().filter_map(|at| table.column(at.column)).collect();
     let held = |index: &Vec<String>| {
-        !index.is_empty() && index.iter().all(|name| columns.iter().any(|c| same_column(&c.column.name, name)))
+        !index.is_empty()
+            && index.iter().all(|name| columns.iter().any(|c| same_column(&c.column.name, name)))
     };
     let unique = held(&table.catalog.primary_key) || table.catalog.unique_keys.iter().any(held);
     match columns.iter().find(|c| !compat::exact(c)) {

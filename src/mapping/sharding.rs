@@ -104,10 +104,9 @@ impl Shards {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("{{") {
-            let (name, after) = after.split_once("}}").ok_or_else(|| MappingError::Syntax {
-                place,
-                found: "`{{` without `}}`".to_owned(),
-            })?;
+            let (name, after) = after
+                .split_once("}}")
+                .ok_or_else(|| MappingError::Syntax { place, found: "`{{` without `}}`".to_owned() })?;
             let known = self.variables.iter().find(|v| v.name.eq_ignore_ascii_case(name.trim()));
             let variable = known.ok_or_else(|| {
                 let all: Vec<&str> = self.variables.iter().map(|v| v.name.as_str()).collect();
@@ -171,9 +170,8 @@ impl Shards {
     /// The physical tables behind a name.
     pub(super) fn tables(&self, name: &TableName) -> Vec<TableName> {
         let text = format!("{}.{}", name.schema, name.table);
-        let render = |shard: &Shard| {
-            TableName::new(self.render(&name.schema, shard), self.render(&name.table, shard))
-        };
+        let render =
+            |shard: &Shard| TableName::new(self.render(&name.schema, shard), self.render(&name.table, shard));
         self.all(&text).iter().map(render).collect()
     }
 
@@ -222,9 +220,8 @@ mod tests {
 
     #[test]
     fn keys_go_where_the_first_seed_put_them() {
-        let of = |strategy, key: &str| {
-            variable(strategy, 64).shard_of(&Key::new([KeyPart::Text(key.into())]))
-        };
+        let of =
+            |strategy, key: &str| variable(strategy, 64).shard_of(&Key::new([KeyPart::Text(key.into())]));
         for (key, shard) in
             [("0", 33), ("1", 55), ("42", 8), ("258652761531355136", 0), ("258652848596717568", 63)]
         {
@@ -233,14 +230,19 @@ mod tests {
         assert_eq!(of(ShardStrategy::Crc32SignedAbs, "0"), 31);
         assert_eq!(of(ShardStrategy::Crc32SignedAbs, "1"), 9);
         assert_eq!(of(ShardStrategy::Modulo, "-130"), 2);
-        let as_number = variable(ShardStrategy::Crc32Unsigned, 64).shard_of(&Key::int(258_652_848_596_717_568));
+        let as_number =
+            variable(ShardStrategy::Crc32Unsigned, 64).shard_of(&Key::int(258_652_848_596_717_568));
         assert_eq!(as_number, 63);
     }
 
     #[test]
     fn names_are_written_for_each_shard() {
-        let second =
-            ShardVariable { name: "db".into(), format: "s_{}".into(), width: 1, ..variable(ShardStrategy::Modulo, 2) };
+        let second = ShardVariable {
+            name: "db".into(),
+            format: "s_{}".into(),
+            width: 1,
+            ..variable(ShardStrategy::Modulo, 2)
+        };
         let shards = Shards::new(&[variable(ShardStrategy::Modulo, 3), second]).unwrap();
         let text = shards.mark("query.sql", "{{ DB }}.book_{{shard}}").unwrap();
         assert_eq!(shown(&text), "{{db}}.book_{{shard}}");

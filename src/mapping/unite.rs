@@ -19,8 +19,7 @@ pub(super) struct United {
 }
 
 pub(super) fn unite(parsed: &ParsedQuery, catalog: &Catalog) -> Result<United, MappingError> {
-    let mut united =
-        United { catalog: catalog.clone(), physical: BTreeMap::new(), logical: BTreeMap::new() };
+    let mut united = United { catalog: catalog.clone(), physical: BTreeMap::new(), logical: BTreeMap::new() };
     let names = Names::new(catalog);
     for (name, tables) in parsed.templates().filter(|(name, _)| is_template(name)) {
         let Some(first) = tables.first() else { continue };
@@ -39,8 +38,11 @@ pub(super) fn unite(parsed: &ParsedQuery, catalog: &Catalog) -> Result<United, M
             united.catalog.tables.entry(name.clone()).or_insert_with(|| table.clone());
         }
     }
-    let parents: BTreeMap<TableName, TableName> =
-        united.physical.iter().filter_map(|(t, n)| Some((t.clone(), united.logical.get(n)?.clone()))).collect();
+    let parents: BTreeMap<TableName, TableName> = united
+        .physical
+        .iter()
+        .filter_map(|(t, n)| Some((t.clone(), united.logical.get(n)?.clone())))
+        .collect();
     for table in united.catalog.tables.values_mut() {
         for key in &mut table.foreign_keys {
             if let Some(logical) = parents.get(&key.parent) {
@@ -75,7 +77,8 @@ fn alike(logical: &TableName, tables: &[TableName], names: Names<'_>) -> Result<
                     != (column.column.kind, &column.collation_name, column.column.width)
             }) {
                 let name_of = &column.column.name;
-                let found = format!("{name}.{name_of} is {}, elsewhere it is {}", other.sql_type, column.sql_type);
+                let found =
+                    format!("{name}.{name_of} is {}, elsewhere it is {}", other.sql_type, column.sql_type);
                 return Err(fail(found, "give all of them the same columns"));
             }
         }

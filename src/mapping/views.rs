@@ -16,7 +16,11 @@ impl ParsedQuery {
     ///
     /// # Errors
     /// A view whose SELECT cannot be read.
-    pub fn more_tables(&self, catalog: &Catalog, known: &[TableName]) -> Result<Vec<TableName>, MappingError> {
+    pub fn more_tables(
+        &self,
+        catalog: &Catalog,
+        known: &[TableName],
+    ) -> Result<Vec<TableName>, MappingError> {
         let mut wanted = BTreeSet::new();
         for (name, view) in catalog.tables.iter().filter(|(_, table)| table.is_view) {
             wanted.extend(definition(name, view, self.input.volatile_allowed)?.1);

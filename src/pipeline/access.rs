@@ -30,7 +30,8 @@ pub async fn access(options: &TaskOptions, plan: &Plan) -> Result<String, Source
     let mut out = String::from("on this server\n");
     let sql = plan.read_sql(1);
     let first = shard(&sql);
-    out += &ask("reading a document".to_owned(), sql, plan.read_params(std::slice::from_ref(&key)), first).await?;
+    out += &ask("reading a document".to_owned(), sql, plan.read_params(std::slice::from_ref(&key)), first)
+        .await?;
     for child in plan.children() {
         let (sql, params) = (child.read_sql(1), key.parts().to_vec());
         let first = shard(&sql);

@@ -8,7 +8,7 @@ use super::core::{Failure, Outcome, Page, Seen};
 use super::shared::{Shared, source_failure, visibility};
 use crate::mapping::{Plan, Shard};
 use crate::model::{Class, Key, KeyPart};
-use crate::source::{SourceError, Snapshot};
+use crate::source::{Snapshot, SourceError};
 
 /// SQL that gives pages of main keys.
 pub(super) struct Pages<'a> {

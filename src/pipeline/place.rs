@@ -22,8 +22,7 @@ pub(super) async fn take_place(shared: &Shared) -> Outcome<Box<Place>> {
     let index = shared.sink.prepare().await.map_err(|error| sink_failure(&error))?;
     let parsed = parse(&shared.options.query).map_err(|error| mapping_failure(&error))?;
     let failed = |error| source_failure(&error);
-    let unknown =
-        |obstacle: Obstacle| Failure { class: obstacle.class, message: obstacle.to_string() };
+    let unknown = |obstacle: Obstacle| Failure { class: obstacle.class, message: obstacle.to_string() };
     let server = shared.source.server().await.map_err(failed)?;
     let mut catalog = schema::catalog(&shared.source, &parsed).await.map_err(unknown)?;
     let start = loop {

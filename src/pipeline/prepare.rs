@@ -172,7 +172,8 @@ async fn check_plan(
         Ok(plan) => {
             report.warnings.extend(plan.warnings().iter().map(|warning| format!("spec.query: {warning}")));
             if !server.gtid {
-                let bare = catalog.tables.iter().filter(|(_, table)| table.primary_key.is_empty() && !table.is_view);
+                let bare =
+                    catalog.tables.iter().filter(|(_, table)| table.primary_key.is_empty() && !table.is_view);
                 report.errors.extend(bare.map(|(name, _)| {
                     let remedy = "give it one, or switch gtid_mode on: without GTIDs a commit is waited for by the lock on a row's primary key";
                     (Class::Config, format!("spec.query: table {name} has no primary key; {remedy}"))
@@ -239,8 +240,12 @@ pub(super) async fn prepare(options: &TaskOptions, sink: &Sink) -> Result<Prepar
         return Err(Obstacle::new(Class::Retry, "the servers did not answer everything"));
     };
     if options.streamless && !server.gtid {
-        let words = "spec.source: the server has no GTIDs, by which a read without the binlog knows what it must see";
-        return Err(Obstacle::new(Class::Config, format!("{words}; use `run --until-caught-up`, or switch gtid_mode on")));
+        let words =
+            "spec.source: the server has no GTIDs, by which a read without the binlog knows what it must see";
+        return Err(Obstacle::new(
+            Class::Config,
+            format!("{words}; use `run --until-caught-up`, or switch gtid_mode on"),
+        ));
     }
     let binlog_end =
         if server.gtid { None } else { Some(Source::new(options.source.clone())?.executed().await?.binlog) };

@@ -31,7 +31,9 @@ impl Source {
         let (doing, limit) = ("explaining a statement", self.options().query_timeout);
         let mut conn = self.connect().await?;
         let params = Params::Positional(params.iter().map(bound).collect());
-        let rows = timeout(limit, conn.exec::<Row, _, _>(format!("EXPLAIN {sql}"), params)).await;
+        // named, since a server's default may be another one
+        let rows =
+            timeout(limit, conn.exec::<Row, _, _>(format!("EXPLAIN FORMAT=TRADITIONAL {sql}"), params)).await;
         let Ok(rows) = rows else {
             return Err(SourceError::Timeout { doing: doing.to_owned(), after: limit });
         };

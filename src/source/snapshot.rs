@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use tokio::time::timeout;
 
+use super::Result;
 use super::execute::open;
 use super::reader::{Held, KeyedQuery, MAX_KEYS, ReadStats, Reader, RowSink};
 use super::visibility::Visibility;
-use super::Result;
 use crate::model::{Key, KeyPart};
 
 /// A transaction in which everything asked for is visible. All its statements see one state of the data.

@@ -46,5 +46,9 @@ fn statement(schema: &Schema, rng: &mut StdRng) -> String {
 fn sets(rng: &mut StdRng) -> String {
     let count = rng.random_range(1..=2);
     let columns: Vec<&&str> = COLUMNS.choose_multiple(rng, count).collect();
-    columns.into_iter().map(|column| format!("{column} = {}", value(column, rng))).collect::<Vec<_>>().join(", ")
+    columns
+        .into_iter()
+        .map(|column| format!("{column} = {}", value(column, rng)))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -24,8 +24,7 @@ struct Writer<'w> {
 /// A query of the schema, keyed by the result column `id`.
 pub fn random(schema: &Schema, rng: &mut StdRng) -> String {
     let main = Source { alias: "m".into(), columns: columns("id") };
-    let mut writer =
-        Writer { db: &schema.db, rng, sources: vec![main], with: vec![], filters: vec![] };
+    let mut writer = Writer { db: &schema.db, rng, sources: vec![main], with: vec![], filters: vec![] };
     writer.query()
 }
 
@@ -57,11 +56,15 @@ impl Writer<'_> {
             let output = self.output(grouped);
             outputs.push(format!("{output} AS c{number}"));
         }
-        let with = if self.with.is_empty() { String::new() } else { format!("WITH {} ", self.with.join(", ")) };
+        let with =
+            if self.with.is_empty() { String::new() } else { format!("WITH {} ", self.with.join(", ")) };
         let filters: String = self.filters.iter().map(|filter| format!(" AND {filter}")).collect();
         let group = if grouped { " GROUP BY m.id" } else { "" };
         let distinct = if !grouped && self.chance(0.05) { "DISTINCT " } else { "" };
-        format!("{with}SELECT {distinct}{} FROM {from} WHERE m.id IN (:ids){filters}{group}", outputs.join(", "))
+        format!(
+            "{with}SELECT {distinct}{} FROM {from} WHERE m.id IN (:ids){filters}{group}",
+            outputs.join(", ")
+        )
     }
 
     /// A column of any source so far.
@@ -123,20 +126,49 @@ impl Writer<'_> {
         let db = self.db;
         let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         match self.rng.random_range(0..9) {
-            0 => (format!("SELECT m_id, MAX(a) AS a, SUM(v) AS v, COUNT(*) AS n FROM {db}.t{table} GROUP BY m_id"), names(&["m_id", "a", "v", "n"])),
-            1 => (format!("SELECT a, MIN(m_id) AS m_id, SUM(v) AS v FROM {db}.t{table} GROUP BY a"), names(&["m_id", "a", "v"])),
-            2 => (format!("SELECT m_id, a, v FROM {db}.t{table} ORDER BY id LIMIT 3"), names(&["m_id", "a", "v"])),
-            3 => (format!("SELECT m_id, a, v, ROW_NUMBER() OVER (PARTITION BY m_id ORDER BY id) AS n FROM {db}.t{table}"), names(&["m_id", "a", "v", "n"])),
-            4 => (format!("SELECT m_id, a, v, ROW_NUMBER() OVER (ORDER BY id) AS n FROM {db}.t{table}"), names(&["m_id", "a", "v", "n"])),
+            0 => (
+                format!(
+                    "SELECT m_id, MAX(a) AS a, SUM(v) AS v, COUNT(*) AS n FROM {db}.t{table} GROUP BY m_id"
+                ),
+                names(&["m_id", "a", "v", "n"]),
+            ),
+            1 => (
+                format!("SELECT a, MIN(m_id) AS m_id, SUM(v) AS v FROM {db}.t{table} GROUP BY a"),
+                names(&["m_id", "a", "v"]),
+            ),
+            2 => (
+                format!("SELECT m_id, a, v FROM {db}.t{table} ORDER BY id LIMIT 3"),
+                names(&["m_id", "a", "v"]),
+            ),
+            3 => (
+                format!(
+                    "SELECT m_id, a, v, ROW_NUMBER() OVER (PARTITION BY m_id ORDER BY id) AS n FROM {db}.t{table}"
+                ),
+                names(&["m_id", "a", "v", "n"]),
+            ),
+            4 => (
+                format!("SELECT m_id, a, v, ROW_NUMBER() OVER (ORDER BY id) AS n FROM {db}.t{table}"),
+                names(&["m_id", "a", "v", "n"]),
+            ),
             5 => {
                 let other = self.rng.random_range(1..=3);
                 let all = self.pick(&["ALL", ""]);
-                (format!("SELECT m_id, a, v FROM {db}.t{table} UNION {all} SELECT m_id, b, v FROM {db}.t{other}"), names(&["m_id", "a", "v"]))
+                (
+                    format!(
+                        "SELECT m_id, a, v FROM {db}.t{table} UNION {all} SELECT m_id, b, v FROM {db}.t{other}"
+                    ),
+                    names(&["m_id", "a", "v"]),
+                )
             }
             6 => (format!("SELECT DISTINCT m_id, a, v FROM {db}.t{table}"), names(&["m_id", "a", "v"])),
             7 => {
                 let other = self.rng.random_range(1..=3);
-                (format!("SELECT x.m_id, y.a, y.v FROM {db}.t{table} x LEFT JOIN {db}.t{other} y ON y.a = x.b"), names(&["m_id", "a", "v"]))
+                (
+                    format!(
+                        "SELECT x.m_id, y.a, y.v FROM {db}.t{table} x LEFT JOIN {db}.t{other} y ON y.a = x.b"
+                    ),
+                    names(&["m_id", "a", "v"]),
+                )
             }
             _ => (format!("SELECT m_id, a, v FROM {db}.t{table} WHERE v > 2"), names(&["m_id", "a", "v"])),
         }
@@ -238,8 +270,12 @@ impl Writer<'_> {
         }
         match self.rng.random_range(0..14) {
             0 => format!("(SELECT MAX(x.v) FROM {db}.t{table} x WHERE x.m_id = m.id)"),
-            1 => format!("(SELECT GROUP_CONCAT(x.v ORDER BY x.id) FROM {db}.t{table} x WHERE x.{inner} = {outer})"),
-            2 => format!("(SELECT COUNT(*) FROM {db}.t{table} x JOIN {db}.t1 y ON y.a = x.b WHERE x.m_id = m.id)"),
+            1 => format!(
+                "(SELECT GROUP_CONCAT(x.v ORDER BY x.id) FROM {db}.t{table} x WHERE x.{inner} = {outer})"
+            ),
+            2 => format!(
+                "(SELECT COUNT(*) FROM {db}.t{table} x JOIN {db}.t1 y ON y.a = x.b WHERE x.m_id = m.id)"
+            ),
             3 if self.chance(0.3) => format!("(SELECT MAX(x.v) FROM {db}.t{table} x)"),
             4 => format!("EXISTS (SELECT 1 FROM {db}.t{table} x WHERE x.m_id = m.id)"),
             5 => format!("m.id IN (SELECT x.m_id FROM {db}.t{table} x)"),

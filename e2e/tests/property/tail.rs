@@ -21,7 +21,10 @@ impl Tail {
         let start = StreamStart::Gtids(executed.replace('\n', "").parse().unwrap());
         let mut options = StreamOptions::new(4_000_000);
         options.heartbeat = Duration::from_secs(1);
-        Self { stream: Stream::open(&server.login(), &start, options).await.unwrap(), decoder: Decoder::new() }
+        Self {
+            stream: Stream::open(&server.login(), &start, options).await.unwrap(),
+            decoder: Decoder::new(),
+        }
     }
 
     /// What all rows up to this position touch.

@@ -7,8 +7,8 @@ use binlog_operator::mapping::{Plan, QueryText, parse};
 use binlog_operator::model::Key;
 use binlog_operator::source::{KeyedQuery, Reader, Source, SourceOptions, Visibility};
 use e2e::MysqlServer;
-use mysql_async::{Conn, Row};
 use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Row};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -177,7 +177,8 @@ impl Bench {
     /// Every key that the schema may ever have, as the server spells it.
     async fn keys(&mut self, schema: &Schema) -> Vec<Key> {
         let each = schema.key.literals.iter();
-        let sql: Vec<String> = each.map(|key| format!("SELECT CAST({key} AS {})", cast(schema.key.sql))).collect();
+        let sql: Vec<String> =
+            each.map(|key| format!("SELECT CAST({key} AS {})", cast(schema.key.sql))).collect();
         let sql = sql.join(" UNION ALL ");
         let keys = self.reader.keys(&sql, &[], &Visibility::Nothing).await.unwrap();
         keys.into_iter().collect::<BTreeSet<_>>().into_iter().collect()

@@ -66,7 +66,8 @@ async fn books() -> Rig {
         let loans = "SELECT l.book_id, l.due, r.name FROM {db}.loans l JOIN {db}.readers r ON r.id = l.reader_id \
              WHERE l.book_id IN (:ids) ORDER BY l.due, l.id";
         let found = "SELECT l.book_id FROM {db}.loans l WHERE l.reader_id IN (:keys)";
-        let lookup = json!({"sql": found.replace("{db}", db), "key": "id", "pageSize": 7, "orderKey": "book_id"});
+        let lookup =
+            json!({"sql": found.replace("{db}", db), "key": "id", "pageSize": 7, "orderKey": "book_id"});
         file.set("query.table", format!("{db}.book"))
             .set("query.children", json!([{"field": "loans", "key": "book_id", "sql": loans.replace("{db}", db)}]))
             .set(
@@ -124,7 +125,8 @@ async fn sharded_books_with_loans() {
     }
     rig.no_gap().await;
     let before = rig.metric("lookups_total").await;
-    rig.run(&["ALTER TABLE {db}.book_04 ADD COLUMN spare INT FIRST", "UPDATE {db}.book_04 SET title = 'x'"]).await;
+    rig.run(&["ALTER TABLE {db}.book_04 ADD COLUMN spare INT FIRST", "UPDATE {db}.book_04 SET title = 'x'"])
+        .await;
     rig.equal("a column that one shard has more").await;
     rig.no_gap().await;
     assert_eq!(rig.metric("lookups_total").await, before, "direct rules look nothing up");
@@ -157,7 +159,10 @@ async fn sharded_children_under_an_unsharded_main() {
     plan.check = (0..3).map(each).collect::<Vec<_>>().join(" UNION ALL ");
     plan.kinds = vec![Kind::Number, Kind::Text, Kind::Text];
     plan.edit = |file, _| {
-        file.set("mapping.sharding", json!([{"variable": "N", "strategy": "mod", "shards": 3, "suffixWidth": 1}]))
+        file.set(
+            "mapping.sharding",
+            json!([{"variable": "N", "strategy": "mod", "shards": 3, "suffixWidth": 1}]),
+        )
     };
     let rig = Rig::start(plan).await;
     for change in [

@@ -49,7 +49,8 @@ async fn documents_are_built_once() {
     let log = std::fs::read_to_string(scratch.path().join("log")).unwrap();
     assert!(log.contains("taking a position"), "{log}");
     // another one: only what is selected
-    let changes = ["UPDATE {db}.orders SET state = 'old' WHERE id < 5", "DELETE FROM {db}.orders WHERE id = 7"];
+    let changes =
+        ["UPDATE {db}.orders SET state = 'old' WHERE id < 5", "DELETE FROM {db}.orders WHERE id = 7"];
     run(&mysql.opts(), &statements(&changes), &db).await;
     let (code, said) = command(scratch.path(), &with(&["--where", "o.id < 3", "--page-size", "1"])).await;
     assert!(code == 0 && said.contains("2 written"), "{said}");
@@ -92,7 +93,9 @@ async fn explain_asks_the_server() {
         "i: ALL, no index, about 300 row(s)",
         &format!("a change of {db}.users: looking up its id"),
         "o: ref, by_user, about 1 row(s)",
-        &format!("each read of a document goes through all of {db}.items: CREATE INDEX ... ON {db}.items (order_id)"),
+        &format!(
+            "each read of a document goes through all of {db}.items: CREATE INDEX ... ON {db}.items (order_id)"
+        ),
     ] {
         assert!(said.contains(want), "{want}\n{said}");
     }

@@ -56,7 +56,9 @@ async fn changes_cost_few_queries() {
     let one = cost(&rig, "UPDATE {db}.items SET qty = qty + 1 WHERE id <= 1000").await;
     let many = cost(&rig, "UPDATE {db}.items SET qty = qty + 1 WHERE id > 1000").await;
     let looked_up = cost(&rig, "UPDATE {db}.customers SET name = 'd'").await;
-    println!("executions: pruned {pruned}, unread {unread}, 1,000 rows of one order {one}, of 1,000 orders {many}, 1,000 customers {looked_up}");
+    println!(
+        "executions: pruned {pruned}, unread {unread}, 1,000 rows of one order {one}, of 1,000 orders {many}, 1,000 customers {looked_up}"
+    );
     assert_eq!((pruned, unread), (0, 0), "an UPDATE of columns that nobody reads");
     assert!((1..=3).contains(&one) && (1..=3).contains(&many), "{one} {many}");
     // one lookup of a thousand values in pages of a thousand, and the reads

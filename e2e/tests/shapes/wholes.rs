@@ -70,9 +70,11 @@ async fn ids_that_are_read_alone() {
     let mut plan = Plan::on(shared::mysql().await, "alone");
     plan.setup = statements(LATEST);
     plan.sql = "SELECT o.id, o.state, e.what FROM {db}.orders o JOIN {db}.events e ON e.order_id = o.id
-                 WHERE o.id IN (:ids) ORDER BY e.id DESC LIMIT 1".into();
+                 WHERE o.id IN (:ids) ORDER BY e.id DESC LIMIT 1"
+        .into();
     plan.check = "SELECT CAST(o.id AS CHAR), o.id, o.state, e.what FROM {db}.orders o JOIN {db}.events e
-        ON e.id = (SELECT MAX(x.id) FROM {db}.events x WHERE x.order_id = o.id)".into();
+        ON e.id = (SELECT MAX(x.id) FROM {db}.events x WHERE x.order_id = o.id)"
+        .into();
     plan.kinds = vec![Kind::Number, Kind::Text, Kind::Text];
     plan.edit = |file, _| file.set("query.batch", "One");
     let rig = Rig::start(plan).await;
@@ -92,7 +94,8 @@ async fn several_rows_are_one_document_of_arrays() {
     let mut plan = Plan::on(shared::mysql().await, "several");
     plan.setup = statements(LATEST);
     plan.sql = "SELECT o.id, e.what FROM {db}.orders o JOIN {db}.events e ON e.order_id = o.id
-                 WHERE o.id IN (:ids) ORDER BY e.id".into();
+                 WHERE o.id IN (:ids) ORDER BY e.id"
+        .into();
     plan.check = "SELECT CAST(order_id AS CHAR), order_id AS id,
         CAST(CONCAT('[', GROUP_CONCAT(JSON_QUOTE(what) ORDER BY id), ']') AS JSON) AS what FROM {db}.events GROUP BY order_id".into();
     plan.kinds = vec![Kind::Number, Kind::Json];
@@ -140,7 +143,8 @@ async fn children_of_text_keys() {
     plan.sql = "SELECT b.code, b.title FROM {db}.books b WHERE b.code IN (:ids)".into();
     plan.check = "SELECT b.code, b.code AS code, b.title,
         COALESCE((SELECT CAST(CONCAT('[', GROUP_CONCAT(JSON_OBJECT('who', l.who) ORDER BY l.id), ']') AS JSON)
-           FROM {db}.loans l WHERE l.code = b.code), JSON_ARRAY()) AS loans FROM {db}.books b".into();
+           FROM {db}.loans l WHERE l.code = b.code), JSON_ARRAY()) AS loans FROM {db}.books b"
+        .into();
     plan.kinds = vec![Kind::Text, Kind::Text, Kind::Json];
     plan.edit = |file, db| {
         let sql = format!("SELECT * FROM {db}.loans WHERE code IN (:ids)");

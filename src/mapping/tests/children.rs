@@ -66,7 +66,10 @@ fn an_entry_is_said_once_and_for_the_select_that_reads_the_table() {
 fn children_that_cannot_be() {
     let catalog = catalog(&["t.main: *code text", "t.kid: *n int, code latin1, v int"]);
     for (sql, want) in [
-        ("SELECT order_id FROM shop.order_items WHERE order_id IN (?) LIMIT 5", "LIMIT counts rows of several ids"),
+        (
+            "SELECT order_id FROM shop.order_items WHERE order_id IN (?) LIMIT 5",
+            "LIMIT counts rows of several ids",
+        ),
         ("SELECT order_id FROM shop.order_items", "no placeholder was found"),
         ("SELECT sku FROM shop.order_items WHERE order_id IN (?)", "its key order_id: 0 result columns"),
         (

@@ -58,8 +58,14 @@ fn column(spec: &str) -> (CatalogColumn, bool) {
         width,
     };
     let generated_from = generated.split('+').filter(|b| !b.is_empty()).map(str::to_owned).collect();
-    let column =
-        CatalogColumn { column, sql_type: sql_type.to_owned(), collation_name, nullable, generated_from, invisible: false };
+    let column = CatalogColumn {
+        column,
+        sql_type: sql_type.to_owned(),
+        collation_name,
+        nullable,
+        generated_from,
+        invisible: false,
+    };
     (column, name.starts_with('*'))
 }
 

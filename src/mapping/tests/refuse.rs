@@ -118,7 +118,10 @@ const REFUSED: &[(&str, &str)] = &[
         "SELECT id FROM shop.orders WHERE id IN (?) UNION SELECT id FROM shop.users WHERE id IN (?)",
         "UNION as the main query is not supported; write UNION ALL",
     ),
-    ("SELECT id FROM shop.orders WHERE id IN (?) UNION ALL SELECT id FROM shop.users", "no placeholder was found"),
+    (
+        "SELECT id FROM shop.orders WHERE id IN (?) UNION ALL SELECT id FROM shop.users",
+        "no placeholder was found",
+    ),
     (
         "SELECT id, name FROM shop.users WHERE id IN (?) UNION ALL SELECT name, id FROM shop.users WHERE id IN (?)",
         "the key in different places",
@@ -145,7 +148,10 @@ const REFUSED: &[(&str, &str)] = &[
     ("SELECT DISTINCT code AS id FROM t.dup WHERE code IN (?)", "the key's text column code is not unique"),
     ("SELECT id FROM shop.orders WHERE id IN (?) XOR total > 0", "instead of XOR"),
     ("SELECT id FROM shop.orders PARTITION (p0) WHERE id IN (?)", "take PARTITION (...) out"),
-    ("SELECT id FROM shop.orders_{{shard}} WHERE id IN (?)", "the variable {{shard}} is not supported; declare it in mapping.sharding (there: none)"),
+    (
+        "SELECT id FROM shop.orders_{{shard}} WHERE id IN (?)",
+        "the variable {{shard}} is not supported; declare it in mapping.sharding (there: none)",
+    ),
     ("SELECT id FROM shop.orders WHERE id IN (?) INTO @x", ""),
     ("SELECT SQL_CALC_FOUND_ROWS id FROM shop.orders WHERE id IN (?)", "SQL_CALC_FOUND_ROWS"),
     ("SELECT /*+ SET_VAR(sql_mode='') */ id FROM shop.orders WHERE id IN (?)", "SET_VAR"),
@@ -173,7 +179,10 @@ fn queries_refused_by_name() {
 fn a_view_that_is_not_shown() {
     let mut catalog = catalog(&[]);
     catalog.tables.get_mut(&TableName::new("shop", "users")).unwrap().is_view = true;
-    assert!(refused(&query(SHOP), &catalog).contains("shop.users: it is a view whose SELECT the server does not show; GRANT SHOW VIEW"));
+    assert!(
+        refused(&query(SHOP), &catalog)
+            .contains("shop.users: it is a view whose SELECT the server does not show; GRANT SHOW VIEW")
+    );
 }
 
 #[test]

@@ -11,7 +11,8 @@ fn books() -> QueryText {
         format: "{}".into(),
     };
     let rewrite = RewriteRule { pattern: "^(book|book_ext)_[0-9]{2}$".into(), table: "$1".into() };
-    let rule = |table: &str, action| TableRule { table: TableName::new("lib", table), action, columns: vec![] };
+    let rule =
+        |table: &str, action| TableRule { table: TableName::new("lib", table), action, columns: vec![] };
     QueryText {
         table: Some(TableName::new("lib", "book")),
         sharding: vec![variable],
@@ -53,7 +54,10 @@ fn reads_walks_and_lookups_of_one_shard() {
     let plan = try_plan(&books(), &lib()).unwrap();
     assert_eq!(plan.main(), &TableName::new("lib", "book"));
     let groups = plan.by_shard(&ints(&[3, 4, 6, 1]));
-    assert_eq!(groups.iter().map(|(_, keys)| keys.clone()).collect::<Vec<_>>(), [ints(&[3, 6]), ints(&[4, 1])]);
+    assert_eq!(
+        groups.iter().map(|(_, keys)| keys.clone()).collect::<Vec<_>>(),
+        [ints(&[3, 6]), ints(&[4, 1])]
+    );
     let sql = plan.render(&plan.read_sql(2), &groups[1].0);
     assert!(sql.contains("FROM lib.book_01 b") && sql.contains("JOIN lib.book_ext_01 e"), "{sql}");
     let walk = plan.walk_sql(&WalkSelection::All, true, 7).unwrap();

@@ -32,15 +32,22 @@ fn union_all_of_main_tables() {
 
 #[test]
 fn stars_are_written_out() {
-    let plan = plan("SELECT o.*, u.name FROM shop.orders o JOIN shop.users u ON u.id = o.user_id WHERE o.id IN (?)");
+    let plan =
+        plan("SELECT o.*, u.name FROM shop.orders o JOIN shop.users u ON u.id = o.user_id WHERE o.id IN (?)");
     let read = plan.read_sql(1);
     assert!(read.starts_with("SELECT o.`id`, o.`user_id`, o.`status`"), "{read}");
     assert!(read.contains("o.`ref`, u.name FROM"), "{read}");
     assert_eq!(plan.table(&TableName::new("shop", "orders")).unwrap().watched(), None);
-    let text = QueryText { database: Some("shop".into()), ..query("SELECT * FROM tags JOIN orders ON orders.id = order_id WHERE id IN (?)") };
+    let text = QueryText {
+        database: Some("shop".into()),
+        ..query("SELECT * FROM tags JOIN orders ON orders.id = order_id WHERE id IN (?)")
+    };
     let plan = try_plan(&text, &catalog(&[])).unwrap();
     let read = plan.read_sql(1);
-    assert!(read.starts_with("SELECT `shop`.`tags`.`order_id`, `shop`.`tags`.`tag`, `shop`.`orders`.`id`"), "{read}");
+    assert!(
+        read.starts_with("SELECT `shop`.`tags`.`order_id`, `shop`.`tags`.`tag`, `shop`.`orders`.`id`"),
+        "{read}"
+    );
     assert!(read.contains("FROM `shop`.tags JOIN `shop`.orders"), "{read}");
 }
 
@@ -70,11 +77,16 @@ fn views_are_what_they_stand_for() {
     assert_eq!(rules(&plan, "shop.order_items"), ["direct order_id"]);
     assert_eq!(
         rules(&plan, "shop.products"),
-        ["lookup id: o.id FROM shop.order_items AS i JOIN shop.orders AS o ON i.order_id = o.id WHERE i.product_id IN (?)"]
+        [
+            "lookup id: o.id FROM shop.order_items AS i JOIN shop.orders AS o ON i.order_id = o.id WHERE i.product_id IN (?)"
+        ]
     );
     let mut history = SchemaHistory::default();
     for (sql, gap) in [
-        ("CREATE OR REPLACE ALGORITHM=UNDEFINED DEFINER=`root`@`%` SQL SECURITY DEFINER VIEW `sold` AS select 1", true),
+        (
+            "CREATE OR REPLACE ALGORITHM=UNDEFINED DEFINER=`root`@`%` SQL SECURITY DEFINER VIEW `sold` AS select 1",
+            true,
+        ),
         ("ALTER VIEW sold AS SELECT 1", true),
         ("DROP VIEW IF EXISTS sold", true),
         ("CREATE VIEW other AS SELECT * FROM x", false),
