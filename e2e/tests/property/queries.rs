@@ -282,7 +282,7 @@ impl Writer<'_> {
             6 => format!("(SELECT x.v FROM {db}.t{table} x WHERE x.m_id = m.id ORDER BY x.id DESC LIMIT 1)"),
             7 => format!("{outer} IN (SELECT x.{inner} FROM {db}.t{table} x WHERE x.m_id = m.id)"),
             8 => format!("IF({} IS NULL, 0, 1)", self.column()),
-            9 => format!("COUNT(*) OVER (PARTITION BY m.id)"),
+            9 => "COUNT(*) OVER (PARTITION BY m.id)".to_owned(),
             10 => format!(
                 "(SELECT SUM(d.v) FROM (SELECT x.m_id, x.v FROM {db}.t{table} x WHERE x.v > 1) d WHERE d.m_id = m.id)"
             ),
