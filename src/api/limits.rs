@@ -17,6 +17,14 @@ pub struct Limits {
     #[serde(default = "batch_actions")]
     #[schemars(range(min = 1, max = 10_000))]
     pub batch_actions: i32,
+    /// How long a batch that is not full waits for more ids. Changes of one document in this time cost one read.
+    #[serde(default = "nothing")]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('0s') && duration(self) <= duration('10s')").message("must be between 0s and 10s"))]
+    pub linger: Period,
+    /// Connections by which one lane reads the shards of its batch at the same time.
+    #[serde(default = "connections")]
+    #[schemars(range(min = 1, max = 64))]
+    pub connections: i32,
     /// Bytes per batch at most.
     #[serde(default = "batch_bytes")]
     #[schemars(range(min = 65_536, max = 104_857_600))]
@@ -51,6 +59,14 @@ fn batch_actions() -> i32 {
     1_000
 }
 
+fn nothing() -> Period {
+    Period::seconds(0)
+}
+
+fn connections() -> i32 {
+    4
+}
+
 fn batch_bytes() -> i32 {
     5 << 20
 }
@@ -80,6 +96,8 @@ impl Default for Limits {
         Self {
             lanes: lanes(),
             batch_actions: batch_actions(),
+            linger: nothing(),
+            connections: connections(),
             batch_bytes: batch_bytes(),
             max_pending: max_pending(),
             max_dead_letters: max_dead_letters(),

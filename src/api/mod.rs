@@ -11,6 +11,8 @@
 mod finding;
 mod key_text;
 mod limits;
+mod mapping;
+mod mapping_rules;
 mod period;
 mod placement;
 mod query;
@@ -25,9 +27,12 @@ mod sync_task;
 pub use finding::Finding;
 pub use key_text::KeyText;
 pub use limits::Limits;
+pub use mapping::{
+    Mapping, Rewrite, ShardStrategy, ShardVariable, Sharding, TableAction, TableLookup, TableRule,
+};
 pub use period::{NoPeriod, Period};
 pub use placement::{Free, Isolation, Placement};
-pub use query::{Mapping, Query, TableAction, TableRule, Volatile};
+pub use query::{Batch, Child, OnMissing, Query, Rows, Volatile};
 pub use reindex::{KeyRange, Reindex, ReindexSpec, ReindexStatus, Selected, Selection, TaskRef};
 pub use schema::{API_VERSION, Kind, Resource, check, crds};
 pub use secret::{CaSecretRef, ClientCertificate, Credentials, Hidden, SecretRef, Secrets, SinkCredentials};

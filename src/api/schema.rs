@@ -87,17 +87,8 @@ fn spec_schema(kind: Kind) -> Value {
 }
 
 /// Fields that later versions have. They are refused like any unknown one, with a better reason.
-const LATER: [&str; 21] = [
-    "spec.query.table",
-    "spec.query.children",
-    "spec.query.batch",
-    "spec.query.rows",
-    "spec.mapping.sharding",
-    "spec.mapping.rewrite",
-    "spec.mapping.tables.lookup",
-    "spec.mapping.tables.columns",
+const LATER: [&str; 11] = [
     "spec.transforms",
-    "spec.onMissing",
     "spec.onDelete",
     "spec.write",
     "spec.routing",
@@ -106,7 +97,6 @@ const LATER: [&str; 21] = [
     "spec.source.reader",
     "spec.source.session",
     "spec.sink.elasticsearch.create",
-    "spec.limits.linger",
     "spec.limits.poolSize",
     "spec.dryRun",
 ];

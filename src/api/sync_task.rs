@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Isolation, Limits, Mapping, Period, Placement, Query, Sink, Source};
+use super::{Isolation, Limits, Mapping, OnMissing, Period, Placement, Query, Sink, Source};
 
 /// Keeps the documents of one index equal to a query.
 #[derive(CustomResource, Serialize, Deserialize, Clone, Debug, PartialEq, KubeSchema)]
@@ -57,6 +57,10 @@ pub struct SyncTaskSpec {
     /// Whether a task without a checkpoint begins by building everything.
     #[serde(default)]
     pub initial_sync: InitialSync,
+    /// What becomes of a document whose id the query returns nothing for. With Keep it stays while the main table
+    /// has the row.
+    #[serde(default)]
+    pub on_missing: OnMissing,
     /// What to do when changes may have gone by unseen (binlog purged, TRUNCATE, index replaced and the like).
     #[serde(default)]
     pub on_gap: OnGap,

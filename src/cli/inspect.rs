@@ -7,20 +7,24 @@ use crate::pipeline::{self, Report};
 
 /// Prints the compiled plan, with the live schema.
 pub(super) async fn explain(args: &FileArgs) -> Exit {
-    let file = match file::load(&args.file) {
+    let file = match file::load_with(&args.file, &args.set) {
         Ok(file) => file,
         Err(error) => return run::findings(&error),
     };
     let report = pipeline::plan(&file.options()).await;
     if let Some(plan) = &report.plan {
         println!("{}", plan.explain());
+        match pipeline::access(&file.options(), plan).await {
+            Ok(text) => println!("{text}"),
+            Err(error) => println!("how the server carries it out is not known: {error}"),
+        }
     }
     print(&report, "the query cannot be compiled")
 }
 
 /// Prints every finding of file and servers.
 pub(super) async fn check(args: &FileArgs) -> Exit {
-    let file = match file::load(&args.file) {
+    let file = match file::load_with(&args.file, &args.set) {
         Ok(file) => file,
         Err(error) => return run::findings(&error),
     };

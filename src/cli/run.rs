@@ -23,7 +23,7 @@ const DRAIN: Duration = Duration::from_secs(20);
 
 /// Runs until a signal, or until caught up where that was asked for.
 pub(super) async fn run(args: RunArgs, bars: Option<MultiProgress>) -> Exit {
-    let file = match file::load(&args.file) {
+    let file = match file::load_with(&args.file.file, &args.file.set) {
         Ok(file) => file,
         Err(error) => return findings(&error),
     };
@@ -104,7 +104,7 @@ async fn work(
 }
 
 /// Tells the worker to stop, and gives it time to.
-async fn finish(
+pub(super) async fn finish(
     control: &mpsc::Sender<Control>,
     worker: std::pin::Pin<&mut impl Future<Output = Result<(), WorkerError>>>,
 ) -> Result<(), WorkerError> {
@@ -148,7 +148,10 @@ mod tests {
 
     fn args(state_dir: PathBuf) -> RunArgs {
         RunArgs {
-            file: Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/examples/orders.yaml"),
+            file: crate::cli::args::FileArgs {
+                file: Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/examples/orders.yaml"),
+                set: vec![],
+            },
             state_dir,
             listen: None,
             until_caught_up: false,

@@ -1,12 +1,12 @@
 //! A task's spec and credentials as the pipeline's options: the same for a file and for a cluster.
 
 use super::core::Config;
+use super::mapping_spec;
 use super::{BuildRequest, Requested, TaskOptions};
 use crate::api::{
-    self, Credentials, KeyText, OnChange, OnGap, Reindex, Selected, SinkCredentials, SyncTaskSpec, Volatile,
+    self, Credentials, KeyText, OnChange, OnGap, Reindex, Selected, SinkCredentials, SyncTaskSpec,
 };
-use crate::mapping::{QueryText, TableAction, TableRule};
-use crate::model::{Secret, ServerOptions, TableName, TlsMode, TlsOptions};
+use crate::model::{Secret, ServerOptions, TlsMode, TlsOptions};
 use crate::sink::{Auth, CreateIndex, SinkOptions, Tls};
 use crate::source::SourceOptions;
 
@@ -18,7 +18,10 @@ impl TaskOptions {
             uid: uid.to_owned(),
             source: source(spec, credentials),
             server_id: spec.source.server_id.and_then(|id| u32::try_from(id).ok()),
-            query: query(spec),
+            query: mapping_spec::query(spec),
+            several: mapping_spec::several(spec),
+            keep_missing: spec.on_missing == api::OnMissing::Keep,
+            connections: count(spec.limits.connections),
             sink: sink(spec, credentials, name),
             initial_full: spec.initial_sync == api::InitialSync::Full,
             was_synced: false,
@@ -28,6 +31,7 @@ impl TaskOptions {
             builds: Vec::new(),
             later_builds: Vec::new(),
             write_log: None,
+            streamless: false,
             impatient: false,
         }
     }
@@ -42,6 +46,7 @@ fn core(spec: &SyncTaskSpec) -> Config {
     Config {
         lanes: count(limits.lanes),
         batch: count(limits.batch_actions),
+        linger: limits.linger.get().as_millis() as u64,
         max_pending: count(limits.max_pending),
         max_dead_letters: count(limits.max_dead_letters),
         save_interval: limits.checkpoint_interval.get().as_millis() as u64,
@@ -80,25 +85,6 @@ fn source(spec: &SyncTaskSpec, credentials: &Credentials) -> SourceOptions {
 
 fn pem(text: Option<&str>) -> Option<Vec<u8>> {
     text.map(|pem| pem.as_bytes().to_vec())
-}
-
-fn query(spec: &SyncTaskSpec) -> QueryText {
-    let rules = spec.mapping.tables.iter().map(|rule| {
-        let (schema, table) = rule.table.split_once('.').unwrap_or(("", &rule.table));
-        let action = match rule.action() {
-            api::TableAction::Column(column) => TableAction::Column(vec![column.to_owned()]),
-            api::TableAction::Ignore => TableAction::Ignore,
-            api::TableAction::All => TableAction::All,
-        };
-        TableRule { table: TableName::new(schema, table), action }
-    });
-    QueryText {
-        sql: spec.query.sql.clone(),
-        key: spec.query.key_columns().into_iter().map(str::to_owned).collect(),
-        database: spec.source.database.clone(),
-        rules: rules.collect(),
-        volatile_allowed: spec.query.volatile == Volatile::Allow,
-    }
 }
 
 fn sink(spec: &SyncTaskSpec, credentials: &Credentials, task: &str) -> SinkOptions {

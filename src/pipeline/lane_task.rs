@@ -1,14 +1,17 @@
 //! A lane's hands: reads a batch on its own connection, straight into a bulk body, and sends it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::batch_read::BatchRead;
 use super::core::{Input, ReadRows, Seen, Verdict, Written};
-use super::shared::{Shared, sink_failure, source_failure, visibility};
+use super::several::merged;
+use super::shared::{SeveralRows, Shared, sink_failure, source_failure, visibility};
 use super::sweep_keys::fits;
+use crate::mapping::Plan;
 use crate::model::{Class, Key};
 use crate::sink::{Bulk, BulkBody, SinkError, Verdict as Judged};
 use crate::source::{KeyedQuery, Reader, RecordError, SourceError};
@@ -35,6 +38,8 @@ struct Ready {
     actions: Vec<usize>,
     /// Actions of keys that turned out bad after they were put in.
     void: Vec<usize>,
+    /// Keys whose document stays as it is.
+    kept: Vec<usize>,
 }
 
 /// One lane.
@@ -110,7 +115,21 @@ impl LaneTask {
         // an _id of the index that cannot be a key of the query has no row; asking MySQL would compare it
         // as a number and scan the table
         let asked: Vec<Key> = keys.iter().filter(|key| fits(plan.key_columns(), key)).cloned().collect();
-        let mut rows = Rows::new(Arc::clone(&keys), version, self.spare.take().unwrap_or_default());
+        let policy = Several::of(&self.shared, &plan);
+        let body = self.spare.take().unwrap_or_default();
+        let mut rows = Rows::new(Arc::clone(&keys), version, body, policy.clone());
+        if !BatchRead::is_plain(&self.shared, &plan) {
+            let read = BatchRead { shared: &self.shared, plan: &plan, visible: &visible };
+            let found = read.read(&mut reader, &asked).await?;
+            for (key, row) in &found.rows {
+                rows.take(key.clone(), row.as_deref().map_err(Clone::clone));
+            }
+            rows.keep(&found.kept);
+            self.reader = Some(reader);
+            let (outcome, ready) = rows.finish(taken, seen);
+            self.ready = Some(ready);
+            return Ok(outcome);
+        }
         let name = plan.query_hash();
         let read_sql = |size: usize| plan.read_sql(size);
         let query = KeyedQuery { name: &name, sql_for: &read_sql, key_output: plan.key_output() };
@@ -118,7 +137,7 @@ impl LaneTask {
         match read {
             Ok(_) => {}
             Err(error) if error.class() == Class::Record => {
-                rows = Rows::new(Arc::clone(&keys), version, BulkBody::default());
+                rows = Rows::new(Arc::clone(&keys), version, BulkBody::default(), policy);
                 for key in &asked {
                     let one = std::slice::from_ref(key);
                     let read = reader.read(&query, one, &visible, &mut |key, row| rows.take(key, row)).await;
@@ -160,6 +179,11 @@ impl LaneTask {
         for (at, judged) in ready.actions.iter().zip(judged) {
             if let Some(slot) = verdicts.get_mut(*at) {
                 *slot = Some(verdict(judged));
+            }
+        }
+        for at in &ready.kept {
+            if let Some(slot) = verdicts.get_mut(*at) {
+                *slot = Some(Verdict::Done);
             }
         }
         self.log(&ready.keys, ready.version, &ready.seen, missing, &verdicts);
@@ -216,11 +240,30 @@ struct Rows {
     /// The action of each key that has one.
     action_of: HashMap<usize, usize>,
     void: Vec<usize>,
+    kept: Vec<usize>,
+    policy: Several,
+    /// With [`SeveralRows::Array`], the rows of each key.
+    rows: BTreeMap<usize, Vec<Vec<u8>>>,
     outcome: ReadRows,
 }
 
+/// What several rows of one id are, and which members all of them have in common.
+#[derive(Clone)]
+struct Several {
+    rows: SeveralRows,
+    single: Vec<String>,
+}
+
+impl Several {
+    fn of(shared: &Shared, plan: &Plan) -> Self {
+        let key = plan.key_columns().iter().map(|column| column.output.clone());
+        let children = plan.children().iter().map(|child| child.field().to_owned());
+        Self { rows: shared.options.several, single: key.chain(children).collect() }
+    }
+}
+
 impl Rows {
-    fn new(keys: Arc<[Key]>, version: u64, body: BulkBody) -> Self {
+    fn new(keys: Arc<[Key]>, version: u64, body: BulkBody, policy: Several) -> Self {
         Self {
             at: keys.iter().enumerate().map(|(at, key)| (key.clone(), at)).collect(),
             ids: keys.iter().map(Key::document_id).collect(),
@@ -230,6 +273,9 @@ impl Rows {
             action_of: HashMap::with_capacity(keys.len()),
             keys,
             void: Vec::new(),
+            kept: Vec::new(),
+            policy,
+            rows: BTreeMap::new(),
             outcome: ReadRows::default(),
         }
     }
@@ -243,20 +289,33 @@ impl Rows {
         };
         match row {
             Err(error) => self.refuse_at(at, error.to_string()),
+            Ok(json) if self.policy.rows == SeveralRows::Array => {
+                self.rows.entry(at).or_default().push(json.to_vec());
+            }
+            Ok(_) if self.action_of.contains_key(&at) && self.policy.rows == SeveralRows::First => {}
             Ok(_) if self.action_of.contains_key(&at) => {
                 let id = self.ids.get(at).map_or("", String::as_str);
                 let reason = format!(
-                    "the query returns several rows for id {id}: aggregate its one-to-many join (JSON_ARRAYAGG in a subquery)"
+                    "the query returns several rows for id {id}: read its one-to-many join by query.children, \
+                     aggregate it (JSON_ARRAYAGG in a subquery), or set query.rows: First or Array"
                 );
                 self.refuse_at(at, reason);
             }
-            Ok(json) => {
-                let Some(id) = self.ids.get(at) else { return };
-                self.body.push_index(id, self.version, json);
-                self.action_of.insert(at, self.actions.len());
-                self.actions.push(at);
-            }
+            Ok(json) => self.push(at, json),
         }
+    }
+
+    /// Puts the document of a key into the body.
+    fn push(&mut self, at: usize, json: &[u8]) {
+        let Some(id) = self.ids.get(at) else { return };
+        self.body.push_index(id, self.version, json);
+        self.action_of.insert(at, self.actions.len());
+        self.actions.push(at);
+    }
+
+    /// Keys without a row whose document stays as it is.
+    fn keep(&mut self, keys: &[Key]) {
+        self.kept.extend(keys.iter().filter_map(|key| self.at.get(key).copied()));
     }
 
     fn refuse(&mut self, key: &Key, reason: String) {
@@ -277,11 +336,19 @@ impl Rows {
     }
 
     fn finish(mut self, taken: u64, seen: Seen) -> (ReadRows, Ready) {
+        for (at, rows) in std::mem::take(&mut self.rows) {
+            let single: Vec<&str> = self.policy.single.iter().map(String::as_str).collect();
+            match merged(&rows, &single) {
+                Ok(json) => self.push(at, &json),
+                Err(reason) => self.refuse_at(at, reason),
+            }
+        }
         let sound = |action: &usize| !self.void.contains(action);
         let sound_keys = self.actions.iter().enumerate().filter(|(action, _)| sound(action));
         self.outcome.found = sound_keys.map(|(_, at)| *at).collect();
-        let Self { keys, version, body, actions, void, outcome, .. } = self;
-        (outcome, Ready { keys, version, taken, seen, body, actions, void })
+        self.outcome.found.extend(&self.kept);
+        let Self { keys, version, body, actions, void, kept, outcome, .. } = self;
+        (outcome, Ready { keys, version, taken, seen, body, actions, void, kept })
     }
 }
 

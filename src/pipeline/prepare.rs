@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::request::{Runnable, wrong_condition};
+use super::schema;
 use super::shared::TaskOptions;
-use crate::mapping::{MappingError, ParsedQuery, Plan, WalkSelection, parse};
+use crate::mapping::{MappingError, ParsedQuery, Plan, Shard, WalkSelection, parse};
 use crate::model::{Catalog, Class, TableColumns};
 use crate::sink::{IndexState, Sink};
 use crate::source::{ServerInfo, Source, SourceError, Visibility};
@@ -130,7 +131,7 @@ async fn check_source(
     parsed: Option<&ParsedQuery>,
     report: &mut Report,
 ) {
-    let tables = parsed.map(ParsedQuery::tables).unwrap_or_default();
+    let tables = parsed.map(ParsedQuery::read_tables).unwrap_or_default();
     let server = match source.server().await {
         Ok(server) => server,
         Err(error) => return report.errors.push((error.class(), source_words(&error))),
@@ -160,15 +161,19 @@ async fn check_plan(
     server: &ServerInfo,
     report: &mut Report,
 ) {
-    let catalog = match source.catalog(&parsed.tables()).await {
+    let catalog = match schema::catalog(source, parsed).await {
         Ok(catalog) => catalog,
-        Err(error) => return report.errors.push((error.class(), source_words(&error))),
+        Err(obstacle) => {
+            let lines = obstacle.findings.into_iter().map(|line| (obstacle.class, line));
+            return report.errors.extend(lines);
+        }
     };
     match parsed.compile(&catalog) {
         Ok(plan) => {
             report.warnings.extend(plan.warnings().iter().map(|warning| format!("spec.query: {warning}")));
             if !server.gtid {
-                let bare = catalog.tables.iter().filter(|(_, table)| table.primary_key.is_empty());
+                let bare =
+                    catalog.tables.iter().filter(|(_, table)| table.primary_key.is_empty() && !table.is_view);
                 report.errors.extend(bare.map(|(name, _)| {
                     let remedy = "give it one, or switch gtid_mode on: without GTIDs a commit is waited for by the lock on a row's primary key";
                     (Class::Config, format!("spec.query: table {name} has no primary key; {remedy}"))
@@ -196,7 +201,7 @@ async fn try_condition(source: &Source, plan: &Plan, build: &Runnable) -> Option
         Some((class, wrong_condition(&build.spec.name, condition, error)))
     };
     let sql = match plan.walk_sql(&build.walk, false, 0) {
-        Ok(sql) => sql,
+        Ok(sql) => plan.render(&sql, plan.shards_of(&sql).first().unwrap_or(&Shard::default())),
         Err(error) => return wrong(Class::Config, &error),
     };
     let tried = match source.reader().await {
@@ -233,6 +238,14 @@ pub(super) async fn prepare(options: &TaskOptions, sink: &Sink) -> Result<Prepar
     let (Some(server), Some(plan)) = (report.server, report.plan) else {
         return Err(Obstacle::new(Class::Retry, "the servers did not answer everything"));
     };
+    if options.streamless && !server.gtid {
+        let words =
+            "spec.source: the server has no GTIDs, by which a read without the binlog knows what it must see";
+        return Err(Obstacle::new(
+            Class::Config,
+            format!("{words}; use `run --until-caught-up`, or switch gtid_mode on"),
+        ));
+    }
     let binlog_end =
         if server.gtid { None } else { Some(Source::new(options.source.clone())?.executed().await?.binlog) };
     let index = sink.prepare().await?;
@@ -241,7 +254,7 @@ pub(super) async fn prepare(options: &TaskOptions, sink: &Sink) -> Result<Prepar
 }
 
 pub(super) fn columns_of(catalog: &Catalog) -> Vec<TableColumns> {
-    let tables = catalog.tables.iter();
+    let tables = catalog.tables.iter().filter(|(_, table)| !table.is_view);
     let columns =
         |table: &crate::model::CatalogTable| table.columns.iter().map(|c| c.column.clone()).collect();
     tables.map(|(name, table)| TableColumns { table: name.clone(), columns: columns(table) }).collect()

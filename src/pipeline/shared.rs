@@ -30,6 +30,12 @@ pub struct TaskOptions {
     pub server_id: Option<u32>,
     /// The query and its overrides.
     pub query: QueryText,
+    /// What several rows of one id are.
+    pub several: SeveralRows,
+    /// `onMissing: Keep`: a document stays while the main table has its row.
+    pub keep_missing: bool,
+    /// Connections by which one lane reads the shards of its batch. Default 4.
+    pub connections: usize,
     /// The index.
     pub sink: SinkOptions,
     /// Build everything where there is no state.
@@ -49,8 +55,22 @@ pub struct TaskOptions {
     pub later_builds: Vec<String>,
     /// Where every action is written down, for audits.
     pub write_log: Option<PathBuf>,
+    /// The binlog is not followed: only builds run.
+    pub streamless: bool,
     /// End with an error instead of waiting where something needs a person.
     pub impatient: bool,
+}
+
+/// What several rows of one id are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SeveralRows {
+    /// An error of that document.
+    #[default]
+    Error,
+    /// The first counts.
+    First,
+    /// One document with arrays.
+    Array,
 }
 
 impl TaskOptions {

@@ -21,6 +21,8 @@ pub(super) struct Reporter {
     rows: (u64, u64, u64),
     /// Builds that cannot run, and why.
     pub(super) refused: HashMap<String, String>,
+    /// What preflight found not good, one line each.
+    warnings: String,
 }
 
 #[derive(Clone, Copy)]
@@ -31,7 +33,7 @@ struct Rate {
 }
 
 impl Reporter {
-    pub(super) fn new(stall_timeout: Duration) -> Self {
+    pub(super) fn new(stall_timeout: Duration, warnings: &[String]) -> Self {
         let stall_timeout = stall_timeout.as_millis() as u64;
         Self {
             stall_timeout,
@@ -39,6 +41,7 @@ impl Reporter {
             rates: HashMap::new(),
             rows: (0, 0, 0),
             refused: HashMap::new(),
+            warnings: warnings.join("\n"),
         }
     }
 
@@ -83,6 +86,9 @@ impl Reporter {
             status.builds.insert(name.clone(), refused);
         }
         conditions(view, &mut status, now.saturating_sub(view.progressed) > self.stall_timeout);
+        if !self.warnings.is_empty() {
+            status.set(ConditionType::Preflight, true, "PassedWithWarnings", self.warnings.as_str());
+        }
         status
     }
 

@@ -51,6 +51,31 @@ impl Encoder {
         Ok(())
     }
 
+    /// The same with the columns at these places only.
+    pub(super) fn write_some(
+        &self,
+        row: &Row,
+        shown: &[usize],
+        out: &mut Vec<u8>,
+    ) -> std::result::Result<(), RecordError> {
+        let begin = out.len();
+        for at in shown {
+            let Some(column) = self.columns.get(*at) else { continue };
+            out.push(if out.len() == begin { b'{' } else { b',' });
+            out.extend_from_slice(column.label.get(1..).unwrap_or_default());
+            let value = row.as_ref(*at).unwrap_or(&Value::NULL);
+            column
+                .codec
+                .write(value, out)
+                .map_err(|reason| RecordError { column: column.name.clone(), reason })?;
+        }
+        if out.len() == begin {
+            out.push(b'{');
+        }
+        out.push(b'}');
+        Ok(())
+    }
+
     /// The row's key; `None` where a column of it is NULL.
     pub(super) fn key(&self, row: &Row) -> Result<Option<Key>> {
         let mut parts: Vec<KeyPart> = Vec::with_capacity(self.key.len());

@@ -69,6 +69,12 @@ pub enum SourceError {
         /// The server's warning.
         message: String,
     },
+    /// More rows than may be held at once.
+    #[error("the arrays of query.children have more than {bytes} bytes; read fewer columns or rows")]
+    TooMuch {
+        /// The limit.
+        bytes: usize,
+    },
     /// The result's key cannot be one.
     #[error("key column {column}: {reason}")]
     Key {
@@ -107,7 +113,7 @@ impl SourceError {
             Self::Options(_) | Self::Key { .. } | Self::Parameters { .. } | Self::Unsupported(_) => {
                 Class::Config
             }
-            Self::Truncated { .. } => Class::Record,
+            Self::Truncated { .. } | Self::TooMuch { .. } => Class::Record,
             Self::Server { code, state, .. } => class_of(*code, state),
         }
     }
