@@ -3,6 +3,7 @@
 
 use super::{
     Finding, Isolation, KeyText, Limits, Period, ReindexSpec, Source, SyncTaskSpec, TableRule, TlsMode,
+    transform_rules,
 };
 
 /// The placeholder of the main ids, as the CEL rule of `Query::sql` has it.
@@ -18,6 +19,7 @@ impl SyncTaskSpec {
         for (i, rule) in self.mapping.tables.iter().enumerate() {
             findings.extend(table_rule(i, rule));
         }
+        findings.extend(transform_rules::transforms(self));
         findings.extend(sink_tls(self));
         findings.extend(worker(self));
         let (second, hour) = (Period::seconds(1), Period::seconds(3_600));

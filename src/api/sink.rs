@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CaSecretRef, SecretRef};
+use super::{CaSecretRef, Create, SecretRef};
 
 /// Addresses: no login in them, for it would show up in logs.
 pub(crate) const ADDRESS: &str = r"^https?://[^/@\s?#]+(/[^@\s?#]*)?$";
@@ -38,6 +38,9 @@ pub struct Elasticsearch {
     /// Whether a missing index is created.
     #[serde(default)]
     pub create_index: CreateIndex,
+    /// What a missing index is created with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub create: Option<Create>,
     /// True: requests are compressed.
     #[serde(default)]
     pub gzip: bool,

@@ -10,6 +10,7 @@ use super::error::{At, BinlogError};
 use super::event::{Body, Event, EventPosition};
 use super::format::FormatDescription;
 use super::header::{EventType, Header, RawEvent};
+use super::mariadb;
 use super::payload::Payload;
 use super::state::{Frame, State};
 
@@ -89,6 +90,12 @@ impl Decoder {
             return self.open_payload(header, position, body).map(Some);
         }
         let body = self.raw.bytes.get(body).unwrap_or_default();
+        if let Some(plain) = mariadb::plain_type(header.event_type) {
+            mariadb::decompress(plain, self.state.format.table_id_len, body, &mut self.inner)
+                .map_err(|e| e.at(&At::new(&header, &position)))?;
+            let header = Header { event_type: plain, ..header };
+            return self.state.decode(header, position, false, &self.inner).map(Some);
+        }
         self.state.decode(header, position, false, body).map(Some)
     }
 

@@ -43,7 +43,7 @@ pub(super) enum Command {
     /// Runs the SyncTask and the Reindexes of a file, without a cluster.
     Run(RunArgs),
     /// Prints how changes of each table find their documents.
-    Explain(FileArgs),
+    Explain(ExplainArgs),
     /// Checks the file and the servers it names, and prints every finding with its remedy.
     Check(FileArgs),
     /// Runs the SyncTasks of a Kubernetes cluster.
@@ -52,6 +52,18 @@ pub(super) enum Command {
     Worker(WorkerArgs),
     /// Prints the CustomResourceDefinitions as YAML.
     Crds,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// YAML file with a SyncTask, its Secrets and Reindexes.
+    #[arg(short, long)]
+    pub(super) file: PathBuf,
+    /// Prints mappings for the index instead, proposed from the types of the query's columns: to be put into
+    /// spec.sink.elasticsearch.create.
+    #[arg(long)]
+    pub(super) mapping: bool,
 }
 
 /// A subcommand that takes nothing but the file.
@@ -74,7 +86,8 @@ pub(super) struct RunArgs {
     /// Serves /healthz, /readyz and /metrics here: `:8222`, `127.0.0.1:8222` or `[::1]:8222`.
     #[arg(long, value_parser = listen_address)]
     pub(super) listen: Option<SocketAddr>,
-    /// Ends with 0 once every Reindex of the file is complete and the task is caught up.
+    /// Ends once every Reindex of the file is complete and the task is caught up: with 0, or with 1 where one failed or
+    /// documents were refused.
     #[arg(long)]
     pub(super) until_caught_up: bool,
     /// Takes the state over from a process that still holds it; that one ends when it next saves.

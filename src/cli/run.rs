@@ -93,6 +93,14 @@ async fn work(
         .filter(|(_, build)| build.phase == BuildPhase::Failed)
         .map(|(name, build)| format!("Reindex {name}: {}", build.failed))
         .collect();
+    let refused = last.borrow().dead_letters;
+    let failed: Vec<String> = failed
+        .into_iter()
+        .chain(
+            (refused > 0)
+                .then(|| format!("{refused} documents were refused: they are the task's dead letters")),
+        )
+        .collect();
     match ended {
         Ok(()) if args.until_caught_up && !failed.is_empty() => findings(&failed.join("\n")),
         Ok(()) => Exit::Done,

@@ -30,6 +30,7 @@ mod scope;
 mod separable;
 mod syntax;
 mod text;
+mod timestamps;
 mod value;
 mod walk;
 

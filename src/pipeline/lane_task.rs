@@ -9,9 +9,10 @@ use tokio::sync::mpsc;
 use super::core::{Input, ReadRows, Seen, Verdict, Written};
 use super::shared::{Shared, sink_failure, source_failure, visibility};
 use super::sweep_keys::fits;
+use crate::document::{BadValue, Shape, Shaped};
 use crate::model::{Class, Key};
 use crate::sink::{Bulk, BulkBody, SinkError, Verdict as Judged};
-use crate::source::{KeyedQuery, Reader, RecordError, SourceError};
+use crate::source::{KeyedQuery, RecordError, SourceError};
 
 /// What a lane is told.
 pub(super) enum LaneCommand {
@@ -39,7 +40,6 @@ pub(super) struct LaneTask {
     number: usize,
     shared: Arc<Shared>,
     owner: String,
-    reader: Option<Reader>,
     ready: Option<Ready>,
     spare: Option<BulkBody>,
 }
@@ -51,7 +51,7 @@ impl LaneTask {
         owner: String,
     ) -> (mpsc::UnboundedSender<LaneCommand>, tokio::task::JoinHandle<()>) {
         let (sender, mut commands) = mpsc::unbounded_channel();
-        let mut lane = Self { number, shared, owner, reader: None, ready: None, spare: None };
+        let mut lane = Self { number, shared, owner, ready: None, spare: None };
         let task = tokio::spawn(async move {
             while let Some(command) = commands.recv().await {
                 lane.obey(command).await;
@@ -87,10 +87,8 @@ impl LaneTask {
         seen: Seen,
     ) -> Result<ReadRows, SourceError> {
         let plan = self.shared.plan();
-        let mut reader = match self.reader.take() {
-            Some(reader) => reader,
-            None => self.shared.source.reader().await?,
-        };
+        let shared = Arc::clone(&self.shared);
+        let (mut reader, _permit) = shared.borrow_reader().await?;
         let visible = visibility(&seen);
         // an _id of the index that cannot be a key of the query has no row; asking MySQL would compare it
         // as a number and scan the table
@@ -98,15 +96,17 @@ impl LaneTask {
         let mut rows = Rows::new(Arc::clone(&keys), version, self.spare.take().unwrap_or_default());
         let name = plan.query_hash();
         let read_sql = |size: usize| plan.read_sql(size);
+        let shape = &shared.options.shape;
         let query = KeyedQuery { name: &name, sql_for: &read_sql, key_output: plan.key_output() };
-        let read = reader.read(&query, &asked, &visible, &mut |key, row| rows.take(key, row)).await;
+        let read = reader.read(&query, &asked, &visible, &mut |key, row| rows.take(key, row, shape)).await;
         match read {
             Ok(_) => {}
             Err(error) if error.class() == Class::Record => {
                 rows = Rows::new(Arc::clone(&keys), version, BulkBody::default());
                 for key in &asked {
                     let one = std::slice::from_ref(key);
-                    let read = reader.read(&query, one, &visible, &mut |key, row| rows.take(key, row)).await;
+                    let read =
+                        reader.read(&query, one, &visible, &mut |key, row| rows.take(key, row, shape)).await;
                     match read {
                         Err(error) if error.class() == Class::Record => rows.refuse(key, error.to_string()),
                         read => read.map(|_| ())?,
@@ -115,7 +115,7 @@ impl LaneTask {
             }
             Err(error) => return Err(error),
         }
-        self.reader = Some(reader);
+        shared.give_back(reader);
         let (outcome, ready) = rows.finish(taken, seen);
         self.ready = Some(ready);
         Ok(outcome)
@@ -219,7 +219,7 @@ impl Rows {
         }
     }
 
-    fn take(&mut self, key: Key, row: Result<&[u8], RecordError>) {
+    fn take(&mut self, key: Key, row: Result<&[u8], RecordError>, shape: &Shape) {
         let Some(at) = self.at.get(&key).copied() else {
             if !self.outcome.others.contains(&key) {
                 self.outcome.others.push(key);
@@ -235,13 +235,32 @@ impl Rows {
                 );
                 self.refuse_at(at, reason);
             }
-            Ok(json) => {
-                let Some(id) = self.ids.get(at) else { return };
-                self.body.push_index(id, self.version, json);
-                self.action_of.insert(at, self.actions.len());
-                self.actions.push(at);
-            }
+            Ok(json) => match self.push(at, json, shape) {
+                // as if the query had returned nothing for it
+                Ok(Shaped::Skipped) => {}
+                Ok(Shaped::Document) => {
+                    self.action_of.insert(at, self.actions.len());
+                    self.actions.push(at);
+                }
+                Err(bad) => self.refuse_at(at, bad.to_string()),
+            },
         }
+    }
+
+    /// Puts the row's document into the body.
+    fn push(&mut self, at: usize, row: &[u8], shape: &Shape) -> Result<Shaped, BadValue> {
+        let id = self.ids.get(at).map_or("", String::as_str);
+        if shape.is_empty() {
+            self.body.push_index(id, self.version, row);
+            return Ok(Shaped::Document);
+        }
+        // dropped without `finish` the action is taken back
+        let mut document = self.body.begin_index(id, self.version);
+        let shaped = shape.apply(row, document.buffer())?;
+        if shaped == Shaped::Document {
+            document.finish();
+        }
+        Ok(shaped)
     }
 
     fn refuse(&mut self, key: &Key, reason: String) {

@@ -13,6 +13,7 @@ mod last;
 mod orders;
 mod place;
 mod prepare;
+mod proposal;
 mod request;
 mod shared;
 mod status;
@@ -24,7 +25,7 @@ mod write_log;
 
 pub use file_store::{FileStore, OpenError};
 pub use orders::Control;
-pub use prepare::{Obstacle, Prepared, Report, check, plan};
+pub use prepare::{Obstacle, Prepared, Report, check, plan, proposal};
 pub use request::{BuildRequest, Requested};
 pub use shared::TaskOptions;
 pub use store::{Expect, StoreError, Stored, Stores, may_replace};

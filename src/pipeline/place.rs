@@ -52,7 +52,7 @@ pub(super) async fn estimate(shared: Arc<Shared>) {
     let sql = "SELECT COALESCE(TABLE_ROWS, 0) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?";
     let params = [KeyPart::Text(main.schema.into()), KeyPart::Text(main.table.into())];
     // a figure for people: without it they see keys and no share
-    let Ok(mut reader) = shared.borrow_reader().await else { return };
+    let Ok((mut reader, _permit)) = shared.borrow_reader().await else { return };
     let Ok(keys) = reader.keys(sql, &params, &Visibility::Nothing).await else { return };
     shared.give_back(reader);
     let rows = match keys.first().and_then(|key| key.parts().first()) {
@@ -117,7 +117,7 @@ async fn page(
     seen: &super::core::Seen,
     class: impl Fn(Class) -> Class,
 ) -> Outcome<Page> {
-    let mut reader = shared.borrow_reader().await.map_err(|error| source_failure(&error))?;
+    let (mut reader, _permit) = shared.borrow_reader().await.map_err(|error| source_failure(&error))?;
     let keys = reader.keys(sql, params, &visibility(seen)).await.map_err(|error| {
         let failure = source_failure(&error);
         Failure { class: class(failure.class), ..failure }

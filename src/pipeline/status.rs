@@ -19,6 +19,8 @@ pub(super) struct Reporter {
     counts: Counts,
     rates: HashMap<String, Rate>,
     rows: (u64, u64, u64),
+    /// What the preflight found that is not good, one line each.
+    pub(super) warnings: Vec<String>,
     /// Builds that cannot run, and why.
     pub(super) refused: HashMap<String, String>,
 }
@@ -38,6 +40,7 @@ impl Reporter {
             counts: Counts::default(),
             rates: HashMap::new(),
             rows: (0, 0, 0),
+            warnings: Vec::new(),
             refused: HashMap::new(),
         }
     }
@@ -80,6 +83,8 @@ impl Reporter {
             };
             status.builds.insert(name.clone(), refused);
         }
+        let reason = if self.warnings.is_empty() { "Passed" } else { "Warnings" };
+        status.set(ConditionType::Preflight, true, reason, self.warnings.join("\n"));
         conditions(view, &mut status, now.saturating_sub(view.progressed) > self.stall_timeout);
         status
     }
@@ -198,7 +203,6 @@ fn conditions(view: &View, status: &mut TaskStatus, stalled: bool) {
     let repairing = view.repairing.as_ref().filter(|cause| *cause != INITIAL);
     let reason = if repairing.is_some() { "Building" } else { "None" };
     status.set(C::Repairing, repairing.is_some(), reason, repairing.cloned().unwrap_or_default());
-    status.set(C::Preflight, true, "Passed", "");
     status.set(C::Paused, false, "Running", "");
     let reason = if view.foreign_writer { "VersionAboveOurs" } else { "None" };
     status.set(C::ForeignWriter, view.foreign_writer, reason, "");

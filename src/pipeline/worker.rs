@@ -156,6 +156,10 @@ impl<S: Stores> Worker<S> {
         metrics: TaskMetrics,
     ) -> Result<Self, WorkerError> {
         let source = Source::new(options.source.clone()).map_err(Obstacle::from)?;
+        let reads = match &options.reader {
+            Some(reader) => Source::new(reader.clone()).map_err(Obstacle::from)?,
+            None => source.clone(),
+        };
         let (sender, done) = mpsc::unbounded_channel();
         let clock = Clock::start();
         let owner = format!("{}-{:016x}", options.name.replace('/', "."), rand::random::<u64>());
@@ -168,7 +172,7 @@ impl<S: Stores> Worker<S> {
         let identity = Identity {
             task_uid: options.uid.clone(),
             owner: owner.clone(),
-            query_hash: prepared.plan.query_hash(),
+            query_hash: options.content_hash(&prepared.plan),
             index_uuid: prepared.index.uuid.clone(),
             server_uuid: prepared.server.server_uuid.clone(),
             initial_full: options.initial_full,
@@ -177,10 +181,12 @@ impl<S: Stores> Worker<S> {
         };
         let lanes = config.lanes;
         let max_age = config.max_age;
-        let reporter = Reporter::new(options.stall_timeout);
+        let mut reporter = Reporter::new(options.stall_timeout);
+        reporter.warnings.clone_from(&prepared.warnings);
         let core = Core::new(config, identity, stored.checkpoint, stored.letters, clock.now());
-        let shared = Shared::new(options, source, sink, prepared.plan, clock, sender, metrics, max_age)
-            .map_err(|error| WorkerError::Store(format!("the write log cannot be opened: {error}")))?;
+        let shared =
+            Shared::new(options, source, reads, sink, prepared.plan, clock, sender, metrics, max_age)
+                .map_err(|error| WorkerError::Store(format!("the write log cannot be opened: {error}")))?;
         shared.set_index_uuid(&prepared.index.uuid);
         let builds = prepared.builds.into_iter().map(|build| build.asked(&shared)).collect();
         let shared = Arc::new(shared);

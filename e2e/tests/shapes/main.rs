@@ -10,9 +10,11 @@
 )]
 
 mod ddl;
+mod images;
 mod joins;
 mod keys;
 mod names;
 mod rig;
 mod transactions;
+mod transforms;
 mod types;
