@@ -103,10 +103,9 @@ async fn certificates_are_checked_both_ways() {
 #[tokio::test]
 async fn of_several_addresses_one_that_answers_is_used() {
     let (elastic, certificates) = (shared::elastic().await, Certificates::make());
-    let (mut first, second) = tokio::join!(
-        Nginx::start(&elastic.url(), &certificates, &NginxOptions::default()),
-        Nginx::start(&elastic.url(), &certificates, &NginxOptions::default()),
-    );
+    let (url, asks) = (elastic.url(), NginxOptions::default());
+    let mut first = Nginx::start(&url, &certificates, &asks).await;
+    let second = Nginx::start(&url, &certificates, &asks).await;
     let urls = ["https://127.0.0.1:1/gone".to_owned(), first.url(), second.url()];
     let options = options(&[&urls[0], &urls[1], &urls[2]], &certificates, "failover");
     let sink = Sink::new(options).unwrap();
@@ -135,10 +134,9 @@ async fn a_task_runs_behind_nginx() {
         client_certificate: true,
         ..NginxOptions::default()
     };
-    let (mut nginx, other) = tokio::join!(
-        Nginx::start(&elastic.url(), &certificates, &asks),
-        Nginx::start(&elastic.url(), &certificates, &asks)
-    );
+    let url = elastic.url();
+    let mut nginx = Nginx::start(&url, &certificates, &asks).await;
+    let other = Nginx::start(&url, &certificates, &asks).await;
     let mut stage = Stage::new(mysql, elastic, "proxied", Size::SMALL).await;
     let client =
         json!({"tls.crt": certificates.read("client.pem"), "tls.key": certificates.read("client.key")});

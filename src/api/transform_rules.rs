@@ -121,7 +121,7 @@ mod tests {
                 true,
             ),
             (
-                json!({"dateFormat": {"field": "a", "to": "%Q!"}}),
+                json!({"dateFormat": {"field": "a", "to": "%Y-%"}}),
                 "spec.transforms[0].dateFormat.to: found",
                 false,
             ),

@@ -154,8 +154,7 @@ fn open(text: &str) -> Option<Node<'_>> {
         b'{' => parse(text).map(Node::Object),
         b'[' => {
             let elements: Vec<&RawValue> = serde_json::from_str(text).ok()?;
-            let node = |value: &'_ RawValue| Node::Text(Cow::Borrowed(value.get()));
-            Some(Node::Array(elements.into_iter().map(node).collect()))
+            Some(Node::Array(elements.into_iter().map(|value| Node::Text(Cow::Borrowed(value.get()))).collect()))
         }
         _ => None,
     }

@@ -146,13 +146,13 @@ impl Step {
             Doing::Date(name, dates) => {
                 self.values(&mut fields, std::slice::from_ref(name), |json| dates.convert(json))?;
             }
-            Doing::Rename(rename) => at(&mut fields, &rename.from, &mut |fields, from| {
+            Doing::Rename(rename) => at::<Fault>(&mut fields, &rename.from, &mut |fields, from| {
                 change_name(fields, from, &rename.to);
                 Ok(())
             })?,
             Doing::Remove(names) => {
                 for name in names {
-                    at(&mut fields, name, &mut |fields, name| {
+                    at::<Fault>(&mut fields, name, &mut |fields, name| {
                         fields.retain(|(n, _)| n != name);
                         Ok(())
                     })?;

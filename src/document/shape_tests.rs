@@ -44,9 +44,9 @@ fn each_kind_alone() {
         (json!({"rename": {"from": "o.a", "to": "b"}}), r#"{"o":{"a":1}}"#, r#"{"o":{"b":1}}"#),
         (json!({"remove": ["a", "o.x"]}), r#"{"a":1,"o":{"x":2,"y":3}}"#, r#"{"o":{"y":3}}"#),
         (
-            json!({"constant": {"field": "k", "value": {"v": [1.50, null]}}}),
+            json!({"constant": {"field": "k", "value": {"v": [1.5, null]}}}),
             r#"{"a":1}"#,
-            r#"{"a":1,"k":{"v":[1.50,null]}}"#,
+            r#"{"a":1,"k":{"v":[1.5,null]}}"#,
         ),
         (json!({"constant": {"field": "a", "value": "x"}}), r#"{"a":1,"b":2}"#, r#"{"a":"x","b":2}"#),
         (

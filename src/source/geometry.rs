@@ -204,7 +204,7 @@ mod tests {
     fn points_and_collections() {
         let json = written(&point(1.0, -2.5), GeometryAs::GeoJson).unwrap();
         assert_eq!(json, r#"{"type":"Point","coordinates":[1,-2.5]}"#);
-        assert_eq!(written(&point(1e300, 0.1), GeometryAs::Wkt).unwrap(), r#""POINT(1e300 0.1)""#);
+        assert_eq!(written(&point(1e300, 0.1), GeometryAs::Wkt).unwrap(), r#""POINT(1e+300 0.1)""#);
         let big_endian = [&[0, 0, 0, 0, 1], 3f64.to_be_bytes().as_slice(), &4f64.to_be_bytes()].concat();
         assert_eq!(written(&big_endian, GeometryAs::Wkt).unwrap(), r#""POINT(3 4)""#);
         let multi = [&[1, 4, 0, 0, 0, 2, 0, 0, 0], point(1.0, 2.0).as_slice(), &point(3.0, 4.0)].concat();

@@ -6,7 +6,7 @@ use mysql_async::Opts;
 use serde_json::json;
 
 /// A source.
-pub enum SourceServer {
+pub(crate) enum SourceServer {
     /// MySQL.
     Mysql(MysqlServer),
     /// MariaDB.
@@ -14,16 +14,16 @@ pub enum SourceServer {
 }
 
 /// Both servers.
-pub struct Pair {
+pub(crate) struct Pair {
     /// Where rows come from.
-    pub source: SourceServer,
+    pub(crate) source: SourceServer,
     /// Where documents go.
-    pub sink: ElasticServer,
+    pub(crate) sink: ElasticServer,
 }
 
 impl Pair {
     /// Starts what `CORE_SOURCE` and `CORE_SINK` say; MySQL and Elasticsearch 9 where they say nothing.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let word = |name: &str| std::env::var(name).unwrap_or_default();
         let engine = match word("CORE_SINK").as_str() {
             "" | "es9" => Engine::Elasticsearch9,
@@ -50,7 +50,7 @@ impl Pair {
     }
 
     /// A shop on the source, and a task for it.
-    pub async fn stage(&self, prefix: &str, size: Size) -> Stage {
+    pub(crate) async fn stage(&self, prefix: &str, size: Size) -> Stage {
         let (opts, port): (Opts, u16) = match &self.source {
             SourceServer::Mysql(server) => (server.opts(), server.port()),
             SourceServer::Mariadb(server) => (server.opts().into(), server.port()),
@@ -64,7 +64,7 @@ impl Pair {
     }
 
     /// `kill -9`.
-    pub fn kill_source(&mut self) {
+    pub(crate) fn kill_source(&mut self) {
         match &mut self.source {
             SourceServer::Mysql(server) => server.kill9(),
             SourceServer::Mariadb(server) => server.kill9(),
@@ -72,7 +72,7 @@ impl Pair {
     }
 
     /// Starts the killed source again.
-    pub async fn boot_source(&mut self) {
+    pub(crate) async fn boot_source(&mut self) {
         match &mut self.source {
             SourceServer::Mysql(server) => server.boot().await,
             SourceServer::Mariadb(server) => server.boot().await,

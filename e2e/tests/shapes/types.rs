@@ -89,7 +89,7 @@ const VALUES: &[(&str, &str, &str, &str)] = &[
     ("c_latin2", "VARCHAR(9) CHARACTER SET latin2", "'ł'", "\"ł\""),
     ("c_utf32", "VARCHAR(9) CHARACTER SET utf32", "'😀'", "\"😀\""),
     ("c_ucs2", "VARCHAR(9) CHARACTER SET ucs2", "'中'", "\"中\""),
-    ("c_invalid", "VARCHAR(9) CHARACTER SET gbk", "CONVERT(X'61FF' USING gbk)", "null"),
+    ("c_invalid", "VARCHAR(9) CHARACTER SET gbk", "CONVERT(X'61FF' USING gbk)", "\"a\""),
     ("c_point", "POINT", "ST_GeomFromText('POINT(1 2)')", "{\"type\":\"Point\",\"coordinates\":[1,2]}"),
     (
         "c_geographic",
