@@ -56,6 +56,12 @@ cluster: servers ## tests of the operator on a real Kubernetes API server (its f
 	cargo build --workspace --bin binlog-operator --locked
 	cargo test --workspace --locked --test cluster -- --test-threads $(E2E_THREADS) $(E2E_ARGS)
 
+.PHONY: pods
+pods: servers ## the operator and a task in real pods on a node (root; builds the kubelet once)
+	scripts/kubernetes-node.sh install
+	cargo build --workspace --bin binlog-operator --locked
+	cargo test --workspace --locked --test pods
+
 .PHONY: test
 test: ## all that a change must pass: lint, unit, doc, deny, e2e
 	@scripts/steps.sh lint unit doc deny e2e

@@ -99,6 +99,14 @@ run() {
   (cd "$dir" && PATH="$ROOT:$PATH" nohup "$@" >>"$name.log" 2>&1 </dev/null & echo $! >"$dir/$name.pid")
 }
 
+# The bridge is there before the first pod, so that what runs on this machine can listen on its address.
+bridge() {
+  ip link show cni0 >/dev/null 2>&1 && return
+  ip link add cni0 type bridge
+  ip address add 10.244.0.1/24 dev cni0
+  ip link set cni0 up
+}
+
 # There is no kube-proxy: the one service that pods need is the API server's.
 service() {
   local address
@@ -112,14 +120,15 @@ service() {
 start() {
   local dir=$1 port=$2
   [ "$(id -u)" = 0 ] || die "a node needs root"
-  if ! command -v runc >/dev/null || ! command -v iptables >/dev/null || [ ! -d /usr/lib/cni ]; then
-    apt_install runc containernetworking-plugins iptables
+  if ! command -v runc >/dev/null || ! command -v iptables >/dev/null || ! command -v ip >/dev/null || [ ! -d /usr/lib/cni ]; then
+    apt_install runc containernetworking-plugins iptables iproute2
   fi
   mkdir -p "$dir"
   : >"$dir/for-node"
   "$PLANE" start "$dir" "$port"
   configure "$dir"
   service "$port"
+  bridge
   run "$dir" containerd containerd --config containerd.toml
   wait_for 30 "$(cat "$dir/containerd.pid")" "$dir/containerd.log" "$ROOT/ctr" -a "$dir/containerd.sock" -n k8s.io image import "$ROOT/pause.tar"
   run "$dir" scheduler kube-scheduler --kubeconfig kubeconfig --secure-port=0 --leader-elect=false

@@ -39,7 +39,7 @@ impl MariaDb {
         let args = [script, "run".into(), self.scratch.path().display().to_string(), port.to_string()];
         let args = [&args, self.flags.as_slice()].concat();
         self.process = Some(Process::spawn("bash", &args, &[], &self.scratch.path().join("log")));
-        wait_until("MariaDB answers", Duration::from_secs(90), async || {
+        wait_until("MariaDB answers", Duration::from_secs(240), async || {
             let answer = Conn::new(self.opts()).await.map_err(|error| error.to_string())?;
             answer.disconnect().await.map_err(|error| error.to_string())
         })

@@ -73,7 +73,7 @@ impl Nginx {
         ];
         let log = self.scratch.path().join("log");
         self.process = Some(Process::spawn("bash", &args, &[], &log));
-        wait_until("nginx listens", Duration::from_secs(60), async || {
+        wait_until("nginx listens", Duration::from_secs(240), async || {
             let log = || std::fs::read_to_string(&log).unwrap_or_default();
             if is_free(self.port.number()) { Err(log()) } else { Ok(()) }
         })

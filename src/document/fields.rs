@@ -154,7 +154,9 @@ fn open(text: &str) -> Option<Node<'_>> {
         b'{' => parse(text).map(Node::Object),
         b'[' => {
             let elements: Vec<&RawValue> = serde_json::from_str(text).ok()?;
-            Some(Node::Array(elements.into_iter().map(|value| Node::Text(Cow::Borrowed(value.get()))).collect()))
+            Some(Node::Array(
+                elements.into_iter().map(|value| Node::Text(Cow::Borrowed(value.get()))).collect(),
+            ))
         }
         _ => None,
     }

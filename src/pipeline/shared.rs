@@ -119,11 +119,13 @@ pub(super) struct Shared {
     pub(super) max_age: u64,
     /// Where rows are read.
     reads: Source,
-    idle_readers: Mutex<Vec<Reader>>,
+    idle_readers: Mutex<Vec<(Instant, Reader)>>,
     /// As many reads at once as there may be connections.
     pool: Semaphore,
     index_uuid: Mutex<String>,
     settled: Mutex<Option<BinlogPosition>>,
+    /// How long the server keeps its binlog, in seconds; `None` for ever.
+    pub(super) binlog_kept: Option<u64>,
     /// About so many rows has the main table; 0 where unknown.
     pub(super) main_rows: AtomicU64,
     mapping: Mutex<Arc<Vec<TableMapping>>>,
@@ -141,6 +143,7 @@ impl Shared {
         done: mpsc::UnboundedSender<Input>,
         metrics: TaskMetrics,
         max_age: u64,
+        binlog_kept: Option<u64>,
     ) -> Result<Self, std::io::Error> {
         let write_log = options.write_log.as_deref().map(WriteLog::open).transpose()?;
         let mapping = Mutex::new(Arc::new(plan.rules_in_words()));
@@ -163,6 +166,7 @@ impl Shared {
             pool,
             index_uuid,
             settled,
+            binlog_kept,
             main_rows: AtomicU64::new(0),
             mapping,
         })
@@ -229,13 +233,19 @@ impl Shared {
         let permit = self.pool.acquire().await.map_err(closed)?;
         let idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle {
-            Some(reader) => Ok((reader, permit)),
+            Some((_, reader)) => Ok((reader, permit)),
             None => Ok((self.reads.reader().await?, permit)),
         }
     }
 
     pub(super) fn give_back(&self, reader: Reader) {
-        self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+        self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).push((Instant::now(), reader));
+    }
+
+    /// Closes connections that nobody has borrowed lately.
+    pub(super) fn close_idle_readers(&self) {
+        let mut idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|(since, _)| since.elapsed() < super::lane_task::IDLE);
     }
 }
 

@@ -184,8 +184,9 @@ impl<S: Stores> Worker<S> {
         let mut reporter = Reporter::new(options.stall_timeout);
         reporter.warnings.clone_from(&prepared.warnings);
         let core = Core::new(config, identity, stored.checkpoint, stored.letters, clock.now());
+        let kept = prepared.server.binlog_expire_seconds;
         let shared =
-            Shared::new(options, source, reads, sink, prepared.plan, clock, sender, metrics, max_age)
+            Shared::new(options, source, reads, sink, prepared.plan, clock, sender, metrics, max_age, kept)
                 .map_err(|error| WorkerError::Store(format!("the write log cannot be opened: {error}")))?;
         shared.set_index_uuid(&prepared.index.uuid);
         let builds = prepared.builds.into_iter().map(|build| build.asked(&shared)).collect();
