@@ -100,7 +100,11 @@ fn column(column: &Column) -> ResultColumn {
         Codec::Real if column.column_type() == ColumnType::MYSQL_TYPE_FLOAT => ResultKind::Float,
         Codec::Real => ResultKind::Double,
         Codec::Decimal => {
-            ResultKind::Decimal { digits: u8::try_from(length).unwrap_or(u8::MAX), scale: column.decimals() }
+            // the length counts the sign and the point
+            let sign = !column.flags().contains(ColumnFlags::UNSIGNED_FLAG);
+            let marks = u32::from(column.decimals() > 0) + u32::from(sign);
+            let digits = u8::try_from(length.saturating_sub(marks)).unwrap_or(u8::MAX);
+            ResultKind::Decimal { digits, scale: column.decimals() }
         }
         Codec::Bit => ResultKind::Bit,
         Codec::Text if column.flags().intersects(ColumnFlags::ENUM_FLAG | ColumnFlags::SET_FLAG) => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use binlog_operator::api::{BinaryAs, DecimalAs, GeometryAs, SourceSession, Types, ZeroDates};
-use binlog_operator::model::Key;
+use binlog_operator::model::{Class, Key, TlsMode};
 use binlog_operator::source::{ResultKind, Source, SourceError, SourceOptions, Visibility};
 use e2e::shared;
 
@@ -125,20 +125,25 @@ async fn a_query_says_its_columns_without_being_run() {
     assert_eq!(error.code(), Some(1146), "{error}");
 }
 
-/// Every plugin that the server has and the client knows, with TLS and without.
+/// Every plugin that the client knows, with TLS and without; one that it does not know is named.
 #[tokio::test]
 async fn accounts_of_every_plugin_sign_in() {
     let server = shared::mysql().await;
-    let plugins = ["caching_sha2_password", "sha256_password"];
-    for (at, plugin) in plugins.into_iter().enumerate() {
+    let plugins = [("caching_sha2_password", true), ("sha256_password", false)];
+    for (at, (plugin, known)) in plugins.into_iter().enumerate() {
         let user = format!("plugged{at}");
         server.run(&[format!("CREATE USER {user} IDENTIFIED WITH {plugin} BY 'p w ü'")]).await;
-        for mode in [binlog_operator::model::TlsMode::Disabled, binlog_operator::model::TlsMode::Required] {
+        for mode in [TlsMode::Disabled, TlsMode::Required] {
             let source = crate::source_of(server, &user, "p w ü");
             let mut options = source.options().clone();
             options.server.tls.mode = mode;
-            let signed_in = Source::new(options).unwrap().reader().await;
-            assert!(signed_in.is_ok(), "{plugin} {mode:?}: {}", signed_in.err().unwrap());
+            match Source::new(options).unwrap().reader().await {
+                Ok(_) => assert!(known, "{plugin} {mode:?}"),
+                Err(error) => {
+                    assert!(!known && error.to_string().contains(plugin), "{plugin} {mode:?}: {error}");
+                    assert_eq!(error.class(), Class::Halt);
+                }
+            }
         }
     }
 }
