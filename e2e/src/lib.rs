@@ -57,7 +57,7 @@ pub use operator::Operator;
 pub use scratch::Scratch;
 pub use search::Search;
 pub use shop::{Shop, Size};
-pub use stage::{Stage, Status, wait_condition};
+pub use stage::{Stage, Status, wait_condition, wait_said};
 pub use task_file::TaskFile;
 pub use tcp_proxy::{TcpMode, TcpProxy};
 pub use wait::wait_until;

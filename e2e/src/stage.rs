@@ -229,6 +229,17 @@ pub async fn wait_condition(operator: &Operator, condition: &str, words: &str) -
         .await
 }
 
+/// The same on `/readyz` alone: before a worker runs nobody counts metrics.
+pub async fn wait_said(operator: &Operator, condition: &str, words: &str) -> Status {
+    let what = format!("{condition}={words} on /readyz");
+    operator
+        .wait_until(&what, PATIENCE, async || {
+            let status = Status::of(operator).await?;
+            if status.condition(condition).starts_with(words) { Ok(status) } else { Err(status.text) }
+        })
+        .await
+}
+
 /// The end of a server's binlog.
 #[derive(Clone, Debug)]
 pub enum BinlogEnd {

@@ -35,7 +35,7 @@
 mod rig;
 
 use e2e::stage::PATIENCE;
-use e2e::{Kind, MysqlOptions, MysqlServer, Size, Stage, Status, shared, wait_condition, wait_until};
+use e2e::{Kind, MysqlOptions, MysqlServer, Size, Stage, Status, shared, wait_said, wait_until};
 use rig::{Plan, Rig, statements};
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -187,7 +187,7 @@ async fn a_query_that_does_not_run_any_more_halts_and_resumes() {
             "UPDATE {db}.orders SET total = 7 WHERE id < 20",
         ])
         .await;
-    let status = wait_condition(&operator, "Ready", "False").await;
+    let status = wait_said(&operator, "Ready", "False").await;
     assert!(status.text.contains("status"), "the column is not named: {}", status.text);
     stage
         .shop
@@ -198,7 +198,7 @@ async fn a_query_that_does_not_run_any_more_halts_and_resumes() {
         .await;
     operator.kill9();
     operator.boot();
-    wait_condition(&operator, "Ready", "False").await;
+    wait_said(&operator, "Ready", "False").await;
     stage
         .shop
         .run(&[

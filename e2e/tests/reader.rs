@@ -9,7 +9,7 @@
 
 use e2e::operator::command;
 use e2e::stage::PATIENCE;
-use e2e::{MysqlOptions, MysqlServer, Size, Stage, shared, wait_condition, wait_until};
+use e2e::{MysqlOptions, MysqlServer, Size, Stage, shared, wait_condition, wait_said, wait_until};
 use mysql_async::prelude::Queryable;
 use serde_json::json;
 
@@ -81,7 +81,7 @@ async fn a_reader_without_gtids_is_refused() {
     let mut stage = Stage::new(&source, elastic, "nogtids", Size::SMALL).await;
     stage.set("source.reader", json!({"host": "127.0.0.1", "port": source.port()}));
     let operator = stage.start();
-    let status = wait_condition(&operator, "Preflight", "False Refused").await;
+    let status = wait_said(&operator, "Preflight", "False Refused").await;
     assert!(
         status.condition("Preflight").contains("spec.source.reader: the source has gtid_mode OFF"),
         "{}",

@@ -2,7 +2,7 @@
 
 use crate::rig::{Plan, Rig, statements};
 use e2e::shared::{self, name};
-use e2e::{Kind, Shop, Size};
+use e2e::{Kind, MysqlOptions, MysqlServer, Shop, Size};
 use mysql_async::prelude::Queryable;
 
 async fn shop(prefix: &str) -> Rig {
@@ -71,7 +71,9 @@ async fn json_columns_logged_as_differences() {
 /// Whatever a session of format STATEMENT changes is a gap: triggers may have changed any table.
 #[tokio::test]
 async fn statements_logged_as_text_are_a_gap() {
-    let rig = shop("text").await;
+    // a server of its own: every task that follows the shared one would see this
+    let mysql = MysqlServer::start(MysqlOptions::default()).await;
+    let rig = Rig::shop(&mysql, &Shop::create(mysql.opts(), &name("text"), Size::SMALL).await).await;
     rig.run(&["SET SESSION binlog_format = STATEMENT", "UPDATE {db}.orders SET total = 9.5 WHERE id < 10"])
         .await;
     rig.equal("a statement as text").await;

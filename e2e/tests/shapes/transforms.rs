@@ -1,7 +1,7 @@
 //! Transforms through the full build and through the stream; bad values; rows that are skipped.
 
 use crate::rig::{PATIENCE, Plan, Rig, statements};
-use e2e::stage::wait_condition;
+use e2e::stage::{wait_condition, wait_said};
 use e2e::{Kind, MysqlServer, Size, Stage, TaskFile, shared};
 use serde_json::{Value, json};
 
@@ -136,7 +136,7 @@ async fn an_edit_builds_anew_and_a_wrong_name_is_refused() {
 
     stage.set("transforms", json!([{"remove": ["custommer"]}]));
     let operator = stage.start();
-    let status = wait_condition(&operator, "Preflight", "False Refused").await;
+    let status = wait_said(&operator, "Preflight", "False Refused").await;
     let words = status.condition("Preflight");
     assert!(
         words.contains("spec.transforms[0].remove: \"custommer\" is no field here; write one of id, "),
