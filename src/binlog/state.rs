@@ -170,7 +170,6 @@ impl State {
                 })
             }
             EventType::ANNOTATE_ROWS => Body::RowsQuery(event::text(c.take_rest())),
-            EventType::BINLOG_CHECKPOINT | EventType::GTID_LIST => Body::Ignored,
             EventType::QUERY | EventType::EXECUTE_LOAD_QUERY => {
                 Body::Query(QueryEvent::read(header.event_type, c)?)
             }
@@ -185,7 +184,7 @@ impl State {
             EventType::INCIDENT => event::incident(c)?,
             EventType::STOP => Body::Stop,
             EventType::TRANSACTION_CONTEXT | EventType::VIEW_CHANGE => Body::GroupReplication,
-            EventType::IGNORABLE => Body::Ignored,
+            EventType::IGNORABLE | EventType::BINLOG_CHECKPOINT | EventType::GTID_LIST => Body::Ignored,
             EventType::INTVAR
             | EventType::RAND
             | EventType::USER_VAR

@@ -47,7 +47,7 @@ pub(super) async fn run(args: RunArgs, bars: Option<MultiProgress>) -> Exit {
         tokio::spawn(http::serve(listener, pages, until_done));
     }
     let shown = tokio::spawn(progress::show(watched, bars));
-    let exit = work(&args, file, status, task_metrics, stop).await;
+    let exit = Box::pin(work(&args, file, status, task_metrics, stop)).await;
     let _ = shown.await;
     done.send_replace(true);
     exit

@@ -77,6 +77,8 @@ fn change(names: &mut Vec<String>, transform: &Transform) {
             .map(|name| name.split_once(nest.sep.as_str()).map_or(name.as_str(), |(head, _)| head).to_owned())
             .collect();
         names.clear();
-        heads.iter().for_each(|head| add(names, head));
+        for head in &heads {
+            add(names, head);
+        }
     }
 }

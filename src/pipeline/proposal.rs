@@ -15,7 +15,9 @@ pub(super) fn mappings(columns: &[ResultColumn], types: &Types, transforms: &[Tr
     for column in columns {
         put(&mut fields, &column.name, field(column.kind, types));
     }
-    transforms.iter().for_each(|transform| transformed(&mut fields, transform));
+    for transform in transforms {
+        transformed(&mut fields, transform);
+    }
     let properties: Map<String, Value> =
         fields.into_iter().filter_map(|(name, field)| Some((name, field?))).collect();
     json!({"properties": properties})
@@ -33,14 +35,13 @@ fn field(kind: ResultKind, types: &Types) -> Option<Value> {
         }),
         ResultKind::Bit => of("unsigned_long"),
         ResultKind::Float => of("float"),
-        ResultKind::Double => of("double"),
         ResultKind::Decimal { .. } if types.decimal == DecimalAs::String => of("keyword"),
         // a long holds 18 digits
         ResultKind::Decimal { digits, scale } if digits <= 18 && scale > 0 => {
             Some(json!({"type": "scaled_float", "scaling_factor": 10_u64.pow(u32::from(scale.min(18)))}))
         }
         ResultKind::Decimal { digits, scale: 0 } if digits <= 18 => of("long"),
-        ResultKind::Decimal { .. } => of("double"),
+        ResultKind::Double | ResultKind::Decimal { .. } => of("double"),
         ResultKind::Text { length } if length > KEYWORD => of("text"),
         ResultKind::Text { .. } | ResultKind::Word | ResultKind::Time => of("keyword"),
         ResultKind::Bytes if types.binary == BinaryAs::Hex => of("keyword"),
@@ -83,7 +84,7 @@ fn transformed(fields: &mut Vec<(String, Option<Value>)>, transform: &Transform)
         put(fields, &constant.field, constant_field(&constant.value));
     }
     if let Some(date) = &transform.date_format {
-        retype(fields, &date.field, date_field(date));
+        retype(fields, &date.field, Some(date_field(date)));
     }
     if let Some(geo) = &transform.geo_point {
         if !geo.keep {
@@ -117,13 +118,13 @@ fn constant_field(value: &Value) -> Option<Value> {
     Some(json!({"type": name}))
 }
 
-fn date_field(date: &DateFormat) -> Option<Value> {
-    Some(match date.to.as_str() {
+fn date_field(date: &DateFormat) -> Value {
+    match date.to.as_str() {
         "iso" => json!({"type": "date"}),
         "epochMillis" => json!({"type": "date", "format": "epoch_millis"}),
         "epochSeconds" => json!({"type": "date", "format": "epoch_second"}),
         _ => json!({"type": "keyword"}),
-    })
+    }
 }
 
 /// A field of an object within objects.
