@@ -43,6 +43,7 @@ deny: ## licences, advisories and duplicates of the dependencies (cargo-deny, in
 servers: ## install the real servers that tests and demo need into the cache
 	scripts/mysql.sh install
 	scripts/elasticsearch.sh install es9
+	scripts/nginx.sh install
 
 .PHONY: e2e
 e2e: servers ## tests on real servers; E2E_ARGS="NAME" picks some

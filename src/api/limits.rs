@@ -37,7 +37,12 @@ pub struct Limits {
     #[serde(default = "max_dead_letters")]
     #[schemars(range(min = 1, max = 100_000))]
     pub max_dead_letters: i32,
-    /// How long a query may run.
+    /// Connections that read rows at most, beside the one for short questions and the binlog's; without it as many as
+    /// lanes, lookups and builds ask for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000))]
+    pub pool_size: Option<i32>,
+    /// How long a query may run; then it is cancelled on the server.
     #[serde(default = "half_a_minute")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('1h')").message("must be between 1s and 1h"))]
     pub query_timeout: Period,
@@ -101,6 +106,7 @@ impl Default for Limits {
             batch_bytes: batch_bytes(),
             max_pending: max_pending(),
             max_dead_letters: max_dead_letters(),
+            pool_size: None,
             query_timeout: half_a_minute(),
             bulk_timeout: a_minute(),
             checkpoint_interval: ten_seconds(),

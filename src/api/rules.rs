@@ -1,14 +1,18 @@
 //! What must hold between fields: the mirror of the CEL rules at the types, for objects that no API server
 //! has seen, and for findings that name the field.
 
-use super::{Finding, Isolation, KeyText, Limits, Period, ReindexSpec, Source, SyncTaskSpec, TlsMode};
+use super::{
+    Finding, Isolation, KeyText, Limits, Period, ReindexSpec, Source, SyncTaskSpec, TlsMode, mapping_rules,
+    transform_rules,
+};
 
 impl SyncTaskSpec {
     /// Everything that does not hold between the fields.
     pub fn validate(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         findings.extend(tls(&self.source));
-        findings.extend(super::mapping_rules::findings(self));
+        findings.extend(mapping_rules::findings(self));
+        findings.extend(transform_rules::transforms(self));
         findings.extend(logins(self));
         findings.extend(index(&self.sink.elasticsearch.index));
         findings.extend(sink_tls(self));

@@ -20,7 +20,7 @@ fn object(kind: &str, spec: &Value) -> Value {
 }
 
 /// The task with one value set, `null` to remove it.
-fn with(pointer: &str, value: Value) -> Value {
+pub(in crate::api) fn with(pointer: &str, value: Value) -> Value {
     let mut spec = task();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
     let mut at = &mut spec;
@@ -38,7 +38,7 @@ fn with(pointer: &str, value: Value) -> Value {
     spec
 }
 
-fn fields<R: Resource>(kind: &str, spec: &Value) -> Vec<String> {
+pub(in crate::api) fn fields<R: Resource>(kind: &str, spec: &Value) -> Vec<String> {
     match check::<R>(&object(kind, spec)) {
         Ok(_) => Vec::new(),
         Err(findings) => findings.iter().map(ToString::to_string).collect(),
@@ -46,7 +46,7 @@ fn fields<R: Resource>(kind: &str, spec: &Value) -> Vec<String> {
 }
 
 /// Both judges on a spec that its types can hold.
-fn cel<R>(kind: &str, spec: &Value) -> (Vec<String>, String)
+pub(in crate::api) fn cel<R>(kind: &str, spec: &Value) -> (Vec<String>, String)
 where
     R: Resource + serde::Serialize + kube::CustomResourceExt,
 {
@@ -128,7 +128,7 @@ fn the_schema_names_field_finding_and_remedy() {
             "spec.hosts: unknown field; remove it (known here: deletionPolicy, initialSync, isolation",
         ),
         ("/source/hots", json!("x"), "spec.source.hots: unknown field; did you mean \"host\"?"),
-        ("/transforms", json!([]), "spec.transforms: not supported by this version; remove it"),
+        ("/dryRun", json!(true), "spec.dryRun: not supported by this version; remove it"),
         ("/source/host", Value::Null, "spec.source.host: missing; add it (Host name or address)"),
         ("/source/host", json!(""), "spec.source.host: empty; needs at least 1 characters"),
         (
@@ -174,11 +174,6 @@ fn the_schema_names_field_finding_and_remedy() {
             "/sink/elasticsearch/auth",
             json!({}),
             "spec.sink.elasticsearch.auth: nothing chosen; give exactly one of",
-        ),
-        (
-            "/sink/elasticsearch/create",
-            json!({}),
-            "spec.sink.elasticsearch.create: not supported by this version",
         ),
         (
             "/sink/elasticsearch/refresh",

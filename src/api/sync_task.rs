@@ -5,7 +5,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Isolation, Limits, Mapping, OnMissing, Period, Placement, Query, Sink, Source};
+use super::{
+    Isolation, Limits, Mapping, OnMissing, Period, Placement, Query, Sink, Source, Transform, Types,
+};
 
 /// Keeps the documents of one index equal to a query.
 #[derive(CustomResource, Serialize, Deserialize, Clone, Debug, PartialEq, KubeSchema)]
@@ -52,6 +54,13 @@ pub struct SyncTaskSpec {
     /// What the SQL cannot say about its tables.
     #[serde(default)]
     pub mapping: Mapping,
+    /// How MySQL's types become JSON.
+    #[serde(default)]
+    pub types: Types,
+    /// What becomes of a row on its way to a document, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub transforms: Vec<Transform>,
     /// Where the documents go.
     pub sink: Sink,
     /// Whether a task without a checkpoint begins by building everything.

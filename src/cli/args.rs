@@ -49,7 +49,7 @@ pub(super) enum Command {
     /// process may work on the task.
     Reindex(ReindexArgs),
     /// Prints how changes of each table find their documents.
-    Explain(FileArgs),
+    Explain(ExplainArgs),
     /// Checks the file and the servers it names, and prints every finding with its remedy.
     Check(FileArgs),
     /// Runs the SyncTasks of a Kubernetes cluster.
@@ -64,6 +64,18 @@ pub(super) enum Command {
     },
     /// Prints the CustomResourceDefinitions as YAML.
     Crds,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// The file.
+    #[command(flatten)]
+    pub(super) file: FileArgs,
+    /// Prints mappings for the index instead, proposed from the types of the query's columns: to be put into
+    /// spec.sink.elasticsearch.create.
+    #[arg(long)]
+    pub(super) mapping: bool,
 }
 
 /// A subcommand that takes nothing but the file.
@@ -119,7 +131,8 @@ pub(super) struct RunArgs {
     /// Serves /healthz, /readyz and /metrics here: `:8222`, `127.0.0.1:8222` or `[::1]:8222`.
     #[arg(long, value_parser = listen_address)]
     pub(super) listen: Option<SocketAddr>,
-    /// Ends with 0 once every Reindex of the file is complete and the task is caught up.
+    /// Ends once every Reindex of the file is complete and the task is caught up: with 0, or with 1 where one failed or
+    /// documents were refused.
     #[arg(long)]
     pub(super) until_caught_up: bool,
     /// Takes the state over from a process that still holds it; that one ends when it next saves.

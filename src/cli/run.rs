@@ -47,7 +47,7 @@ pub(super) async fn run(args: RunArgs, bars: Option<MultiProgress>) -> Exit {
         tokio::spawn(http::serve(listener, pages, until_done));
     }
     let shown = tokio::spawn(progress::show(watched, bars));
-    let exit = work(&args, file, status, task_metrics, stop).await;
+    let exit = Box::pin(work(&args, file, status, task_metrics, stop)).await;
     let _ = shown.await;
     done.send_replace(true);
     exit
@@ -92,6 +92,14 @@ async fn work(
     let failed: Vec<String> = (last.borrow().builds.iter())
         .filter(|(_, build)| build.phase == BuildPhase::Failed)
         .map(|(name, build)| format!("Reindex {name}: {}", build.failed))
+        .collect();
+    let refused = last.borrow().dead_letters;
+    let failed: Vec<String> = failed
+        .into_iter()
+        .chain(
+            (refused > 0)
+                .then(|| format!("{refused} documents were refused: they are the task's dead letters")),
+        )
         .collect();
     match ended {
         Ok(()) if args.until_caught_up && !failed.is_empty() => findings(&failed.join("\n")),

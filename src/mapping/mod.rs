@@ -33,6 +33,7 @@ mod separable;
 mod sharding;
 mod syntax;
 mod text;
+mod timestamps;
 mod unite;
 mod value;
 mod views;

@@ -70,7 +70,9 @@ impl BatchRead<'_> {
 
     /// Deals the shards out to connections.
     async fn groups(&self, reader: &mut Reader, groups: Vec<Group>) -> Result<Found, SourceError> {
-        let connections = self.shared.options.connections.clamp(1, groups.len().max(1));
+        let most = self.shared.options.connections.clamp(1, groups.len().max(1));
+        let permits = self.shared.free_permits(most - 1);
+        let connections = permits.len() + 1;
         let mut shares: Vec<Vec<Group>> = vec![Vec::new(); connections];
         for (i, group) in groups.into_iter().enumerate() {
             if let Some(share) = shares.get_mut(i % connections) {
@@ -89,7 +91,7 @@ impl BatchRead<'_> {
     }
 
     async fn borrowed(&self, groups: &[Group]) -> Result<Found, SourceError> {
-        let mut reader = self.shared.borrow_reader().await?;
+        let mut reader = self.shared.connected().await?;
         let found = self.share(&mut reader, groups).await?;
         self.shared.give_back(reader);
         Ok(found)

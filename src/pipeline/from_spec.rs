@@ -6,6 +6,7 @@ use super::{BuildRequest, Requested, TaskOptions};
 use crate::api::{
     self, Credentials, KeyText, OnChange, OnGap, Reindex, Selected, SinkCredentials, SyncTaskSpec,
 };
+use crate::document::Shape;
 use crate::model::{Secret, ServerOptions, TlsMode, TlsOptions};
 use crate::sink::{Auth, CreateIndex, SinkOptions, Tls};
 use crate::source::SourceOptions;
@@ -17,11 +18,15 @@ impl TaskOptions {
             name: name.to_owned(),
             uid: uid.to_owned(),
             source: source(spec, credentials),
+            reader: spec.source.reader.as_ref().map(|reader| reader_of(reader, spec, credentials)),
+            pool_size: spec.limits.pool_size.map(count),
             server_id: spec.source.server_id.and_then(|id| u32::try_from(id).ok()),
             query: mapping_spec::query(spec),
             several: mapping_spec::several(spec),
             keep_missing: spec.on_missing == api::OnMissing::Keep,
             connections: count(spec.limits.connections),
+            shape: Shape::new(&spec.transforms),
+            content: content(spec),
             sink: sink(spec, credentials, name),
             initial_full: spec.initial_sync == api::InitialSync::Full,
             was_synced: false,
@@ -79,12 +84,35 @@ fn source(spec: &SyncTaskSpec, credentials: &Credentials) -> SourceOptions {
         server: ServerOptions { host, port, username, password, tls },
         database: source.database.clone(),
         query_timeout: spec.limits.query_timeout.get(),
+        types: spec.types.clone(),
+        session: spec.source.session.clone(),
         ..SourceOptions::default()
     }
 }
 
+/// The source's options with the replica's address. A name that the source's certificate has is not the replica's.
+fn reader_of(reader: &api::SourceReader, spec: &SyncTaskSpec, credentials: &Credentials) -> SourceOptions {
+    let mut options = source(spec, credentials);
+    options.server.host.clone_from(&reader.host);
+    options.server.port = u16::try_from(reader.port).unwrap_or_default();
+    options.server.tls.server_name = None;
+    options
+}
+
 fn pem(text: Option<&str>) -> Option<Vec<u8>> {
     text.map(|pem| pem.as_bytes().to_vec())
+}
+
+/// Transforms, types and session as text; empty where nothing of that is given.
+fn content(spec: &SyncTaskSpec) -> String {
+    let (session, types) = (&spec.source.session, &spec.types);
+    if spec.transforms.is_empty()
+        && *types == api::Types::default()
+        && *session == api::SourceSession::default()
+    {
+        return String::new();
+    }
+    serde_json::json!([spec.transforms, types, session]).to_string()
 }
 
 fn sink(spec: &SyncTaskSpec, credentials: &Credentials, task: &str) -> SinkOptions {
@@ -98,6 +126,12 @@ fn sink(spec: &SyncTaskSpec, credentials: &Credentials, task: &str) -> SinkOptio
         api::CreateIndex::IfMissing => CreateIndex::IfMissing,
         api::CreateIndex::Never => CreateIndex::Never,
     };
+    if let Some(create) = &elasticsearch.create {
+        let value = |free: &Option<api::Free>| free.as_ref().map(|free| free.0.clone().into());
+        options.settings = value(&create.settings);
+        options.mappings = value(&create.mappings);
+        options.aliases = value(&create.aliases);
+    }
     options.auth = match &credentials.sink {
         None => Auth::None,
         Some(SinkCredentials::Basic { username, password }) => {

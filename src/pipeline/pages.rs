@@ -33,7 +33,8 @@ impl Pages<'_> {
             let failure = source_failure(&error);
             Failure { class: class(failure.class), ..failure }
         };
-        let mut reader = self.shared.borrow_reader().await.map_err(|error| source_failure(&error))?;
+        let (mut reader, _permit) =
+            self.shared.borrow_reader().await.map_err(|error| source_failure(&error))?;
         let shards = self.plan.shards_of(&(self.sql)(false, limit));
         let page = if shards.len() > 1 {
             let mut snapshot = reader.snapshot(&visibility(seen)).await.map_err(failed)?;

@@ -61,7 +61,7 @@ pub(super) async fn estimate(shared: Arc<Shared>) {
     let text = |text: &String| KeyPart::Text(text.as_str().into());
     let params: Vec<KeyPart> = tables.iter().flat_map(|t| [text(&t.schema), text(&t.table)]).collect();
     // a figure for people: without it they see keys and no share
-    let Ok(mut reader) = shared.borrow_reader().await else { return };
+    let Ok((mut reader, _permit)) = shared.borrow_reader().await else { return };
     let Ok(keys) = reader.keys(&sql, &params, &Visibility::Nothing).await else { return };
     shared.give_back(reader);
     let rows = match keys.first().and_then(|key| key.parts().first()) {

@@ -151,6 +151,7 @@ async fn check_source(
     if let Some(parsed) = parsed {
         check_plan(options, source, parsed, &server, report).await;
     }
+    check_reader(options, &server, report).await;
     report.server = Some(server);
 }
 
@@ -170,6 +171,8 @@ async fn check_plan(
     };
     match parsed.compile(&catalog) {
         Ok(plan) => {
+            check_names(options, source, &plan, report).await;
+            check_session_zone(options, &plan, report);
             report.warnings.extend(plan.warnings().iter().map(|warning| format!("spec.query: {warning}")));
             if !server.gtid {
                 let bare =
@@ -192,6 +195,83 @@ async fn check_plan(
         }
         Err(error) => report.errors.push((error.class(), format!("spec.query: {error}"))),
     }
+}
+
+/// Whether the replica can be read from: only GTIDs tell when it has what the binlog has delivered.
+async fn check_reader(options: &TaskOptions, server: &ServerInfo, report: &mut Report) {
+    let Some(reader) = &options.reader else { return };
+    let asked = match Source::new(reader.clone()) {
+        Ok(source) => source.server().await,
+        Err(error) => Err(error),
+    };
+    let info = match asked {
+        Ok(info) => info,
+        Err(error) => return report.errors.push((error.class(), format!("spec.source.reader: {error}"))),
+    };
+    for (which, gtid) in [("the source", server.gtid), ("the reader", info.gtid)] {
+        if !gtid {
+            let line = format!(
+                "spec.source.reader: {which} has gtid_mode OFF, so nobody can tell what the reader has; switch it on, or remove reader"
+            );
+            report.errors.push((Class::Config, line));
+        }
+    }
+    if info.gtid && info.server_uuid == server.server_uuid {
+        report
+            .warnings
+            .push("spec.source.reader: it is the source itself; remove it, or name a replica".to_owned());
+    }
+}
+
+/// A session in another zone than UTC would compare TIMESTAMP with values that the binlog has in UTC.
+fn check_session_zone(options: &TaskOptions, plan: &Plan, report: &mut Report) {
+    let zone = options.source.session.time_zone.as_deref().unwrap_or("+00:00");
+    if ["+00:00", "-00:00"].contains(&zone) {
+        return;
+    }
+    for (table, column) in plan.bound_timestamps() {
+        let line = format!(
+            "spec.source.session.timeZone: found {zone}, but {table}.{column} is a TIMESTAMP by which documents are found; remove timeZone"
+        );
+        report.errors.push((Class::Config, line));
+    }
+}
+
+/// Transforms that name what no row has: the server says which columns the query gives.
+async fn check_names(options: &TaskOptions, source: &Source, plan: &Plan, report: &mut Report) {
+    if options.shape.is_empty() {
+        return;
+    }
+    match source.result_columns(&example(plan)).await {
+        Ok(columns) => {
+            let children = plan.children().iter().map(|child| child.field().to_owned());
+            let names: Vec<String> = columns.into_iter().map(|column| column.name).chain(children).collect();
+            let unknown = options.shape.unknown_names(&names);
+            report.errors.extend(unknown.into_iter().map(|line| (Class::Config, line)));
+        }
+        Err(error) => report.errors.push((error.class(), format!("spec.query.sql: {error}"))),
+    }
+}
+
+/// The main query for one key, in the first shard where there are several.
+fn example(plan: &Plan) -> String {
+    let sql = plan.read_sql(1);
+    plan.render(&sql, plan.shards_of(&sql).first().unwrap_or(&Shard::default()))
+}
+
+/// Mappings for the index, proposed from the types of the query's columns.
+///
+/// # Errors
+/// What keeps the query from being compiled.
+pub async fn proposal(options: &TaskOptions) -> Result<serde_json::Value, Obstacle> {
+    let mut report = Report::default();
+    compile(options, &mut report).await?;
+    let Some(plan) = report.plan else {
+        let class = report.errors.first().map_or(Class::Config, |(class, _)| *class);
+        return Err(Obstacle { class, findings: report.errors.into_iter().map(|(_, line)| line).collect() });
+    };
+    let columns = Source::new(options.source.clone())?.result_columns(&example(&plan)).await?;
+    Ok(super::proposal::mappings(&columns, &options.source.types, options.shape.transforms()))
 }
 
 /// Lets the server read a user's condition, for no row: it knows more of SQL than we do.

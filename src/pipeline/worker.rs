@@ -156,6 +156,10 @@ impl<S: Stores> Worker<S> {
         metrics: TaskMetrics,
     ) -> Result<Self, WorkerError> {
         let source = Source::new(options.source.clone()).map_err(Obstacle::from)?;
+        let reads = match &options.reader {
+            Some(reader) => Source::new(reader.clone()).map_err(Obstacle::from)?,
+            None => source.clone(),
+        };
         let (sender, done) = mpsc::unbounded_channel();
         let clock = Clock::start();
         let owner = format!("{}-{:016x}", options.name.replace('/', "."), rand::random::<u64>());
@@ -169,7 +173,7 @@ impl<S: Stores> Worker<S> {
         let identity = Identity {
             task_uid: options.uid.clone(),
             owner: owner.clone(),
-            query_hash: prepared.plan.query_hash(),
+            query_hash: options.content_hash(&prepared.plan),
             index_uuid: prepared.index.uuid.clone(),
             server_uuid: prepared.server.server_uuid.clone(),
             initial_full: options.initial_full,
@@ -181,8 +185,9 @@ impl<S: Stores> Worker<S> {
         let reporter = Reporter::new(options.stall_timeout, &prepared.warnings);
         let core = Core::new(config, identity, stored.checkpoint, stored.letters, clock.now());
         let kept = prepared.server.binlog_expire_seconds;
-        let shared = Shared::new(options, source, sink, prepared.plan, clock, sender, metrics, max_age, kept)
-            .map_err(|error| WorkerError::Store(format!("the write log cannot be opened: {error}")))?;
+        let shared =
+            Shared::new(options, source, reads, sink, prepared.plan, clock, sender, metrics, max_age, kept)
+                .map_err(|error| WorkerError::Store(format!("the write log cannot be opened: {error}")))?;
         shared.set_index_uuid(&prepared.index.uuid);
         let builds = prepared.builds.into_iter().map(|build| build.asked(&shared)).collect();
         let shared = Arc::new(shared);

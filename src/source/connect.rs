@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::options::SourceOptions;
 use super::session::{self, Session};
+use super::value::Style;
 use super::{Reader, Result, SourceError};
 use crate::model::TlsMode;
 
@@ -23,6 +24,7 @@ pub struct Source {
 struct Inner {
     options: SourceOptions,
     opts: Opts,
+    style: Style,
     /// The server was found to have no TLS, and TLS is only preferred.
     plain: AtomicBool,
     questions: Mutex<Option<Conn>>,
@@ -41,13 +43,19 @@ impl Source {
             return Err(SourceError::Options("host is empty".into()));
         }
         let opts = options.mysql_opts()?;
+        let style = Style::new(&options.types, &options.session)?;
         let (plain, questions) = (AtomicBool::new(false), Mutex::new(None));
-        Ok(Self { inner: Arc::new(Inner { options, opts, plain, questions }) })
+        Ok(Self { inner: Arc::new(Inner { options, opts, style, plain, questions }) })
     }
 
     /// What the source was made of.
     pub fn options(&self) -> &SourceOptions {
         &self.inner.options
+    }
+
+    /// How values are written.
+    pub(super) fn style(&self) -> &Style {
+        &self.inner.style
     }
 
     /// A connection of its own for causal reads.

@@ -47,7 +47,7 @@ pub enum SourceError {
     },
     /// A statement ran too long and was killed on the server.
     #[error(
-        "{doing}: not done after {after:?} and killed; raise source.queryTimeout or make the query faster"
+        "{doing}: not done after {after:?} and killed; raise limits.queryTimeout or make the query faster"
     )]
     Timeout {
         /// What was being done.

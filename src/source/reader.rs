@@ -172,7 +172,8 @@ impl Reader {
             Err(error) => return Ok(Err(error)),
         };
         let json = &mut self.json;
-        execute(conn, &statement, params, query.key_output, |encoder, row| {
+        let source = self.source.clone();
+        execute(conn, &statement, params, (query.key_output, source.style()), |encoder, row| {
             let Some(key) = encoder.key(row)? else {
                 let (column, reason) = (encoder.key_name(), "it is NULL in a row of the result".into());
                 return Err(SourceError::Key { column, reason });
@@ -216,7 +217,8 @@ impl Reader {
         }
         let all: Vec<usize> = (0..usize::from(statement.num_columns())).collect();
         let params = params.iter().map(bound).collect();
-        execute(conn, &statement, params, &all, |encoder, row| {
+        let source = self.source.clone();
+        execute(conn, &statement, params, (&all, source.style()), |encoder, row| {
             keys.extend(encoder.key(row)?);
             Ok(())
         })
