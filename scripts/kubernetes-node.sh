@@ -115,10 +115,19 @@ bridge() {
 service() {
   local address
   address=$(hostname -I | cut -d' ' -f1)
+  no_service
   for chain in PREROUTING OUTPUT; do
-    iptables -t nat -C "$chain" -d 10.0.0.1 -p tcp --dport 443 -j DNAT --to "$address:$1" 2>/dev/null ||
-      iptables -t nat -A "$chain" -d 10.0.0.1 -p tcp --dport 443 -j DNAT --to "$address:$1"
+    iptables -t nat -A "$chain" -d 10.0.0.1 -p tcp --dport 443 -j DNAT --to "$address:$1"
   done
+}
+
+# Also what a node that was killed has left behind: it would send pods to a port where nobody is.
+no_service() {
+  local rule
+  iptables -t nat -S 2>/dev/null | grep -e '-d 10.0.0.1/32 .*--dport 443 ' | sed 's/^-A/-D/' | while read -r rule; do
+    # shellcheck disable=SC2086  # a rule is several words
+    iptables -t nat $rule
+  done || true
 }
 
 start() {
@@ -143,8 +152,7 @@ start() {
 }
 
 stop() {
-  local dir=$1 task port
-  port=$(sed -n 's/.*127\.0\.0\.1:\([0-9]*\).*/\1/p' "$dir/kubeconfig" 2>/dev/null || true)
+  local dir=$1 task
   stop_pid "$dir/kubelet.pid"
   stop_pid "$dir/scheduler.pid"
   if [ -S "$dir/containerd.sock" ]; then
@@ -153,9 +161,7 @@ stop() {
     done
   fi
   stop_pid "$dir/containerd.pid"
-  for chain in PREROUTING OUTPUT; do
-    iptables -t nat -D "$chain" -d 10.0.0.1 -p tcp --dport 443 -j DNAT --to "$(hostname -I | cut -d' ' -f1):${port:-0}" 2>/dev/null || true
-  done
+  no_service
   ip link delete cni0 2>/dev/null || true
   awk -v dir="$dir/" 'index($2, dir) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r umount 2>/dev/null || true
   "$PLANE" stop "$dir"

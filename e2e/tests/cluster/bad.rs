@@ -8,6 +8,7 @@ use e2e::wait::poll;
 use e2e::{Namespace, Operator, Scratch, TcpMode, TcpProxy, cluster};
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
+use std::fmt::Write;
 
 /// Cases at a time.
 const AT_ONCE: usize = 6;
@@ -136,11 +137,8 @@ async fn conditions(case: &Case, space: &Namespace<'_>) -> Result<String, String
     for object in builds.chain(object(space, "synctasks", case.name).await).chain(second) {
         for condition in object["status"]["conditions"].as_array().into_iter().flatten() {
             let kind = object["kind"].as_str().unwrap_or("Reindex");
-            text += &format!(
-                "{kind} {}: {}\n",
-                condition["type"],
-                condition["message"].as_str().unwrap_or_default()
-            );
+            let message = condition["message"].as_str().unwrap_or_default();
+            let _ = writeln!(text, "{kind} {}: {message}", condition["type"]);
         }
     }
     Ok(text)

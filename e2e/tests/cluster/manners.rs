@@ -89,7 +89,7 @@ async fn two_hundred_idle_tasks_write_nothing_but_the_lease() {
     quiet(space).await;
     let (before, processor) = (writes(space), operator.processor_time());
     tokio::time::sleep(WINDOW).await; // a count over time needs time
-    let (after, used) = (writes(space), operator.processor_time() - processor);
+    let (after, used) = (writes(space), operator.processor_time().saturating_sub(processor));
     let connections: Option<u64> = mysql
         .conn()
         .await
