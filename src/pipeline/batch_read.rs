@@ -11,7 +11,7 @@ use futures_util::future::try_join_all;
 use super::shared::Shared;
 use crate::mapping::{Child, Plan, Shard};
 use crate::model::{Class, Key, KeyPart};
-use crate::source::{KeyedQuery, Reader, RecordError, Snapshot, SourceError, Visibility};
+use crate::source::{KeyedQuery, Reader, RecordError, RowSink, Snapshot, SourceError, Visibility};
 
 /// Bytes of children that one batch may hold; beyond, its ids are read one by one.
 const MOST_BYTES: usize = 64 << 20;
@@ -221,7 +221,7 @@ impl Nested<'_> {
         &self,
         snapshot: &mut Snapshot<'_>,
         keys: &[Key],
-        take: &mut (dyn FnMut(Key, Result<&[u8], RecordError>) + Send),
+        take: &mut RowSink<'_>,
     ) -> Result<(), SourceError> {
         let sql = |size: usize| self.read.plan.render(&self.child.read_sql(size), self.shard);
         let query = KeyedQuery { name: &self.name, sql_for: &sql, key_output: self.child.key_output() };

@@ -242,7 +242,7 @@ struct Rows {
     kept: Vec<usize>,
     policy: Several,
     /// With [`SeveralRows::Array`], the rows of each key.
-    rows: BTreeMap<usize, Vec<Vec<u8>>>,
+    several: BTreeMap<usize, Vec<Vec<u8>>>,
     outcome: ReadRows,
 }
 
@@ -274,7 +274,7 @@ impl Rows {
             void: Vec::new(),
             kept: Vec::new(),
             policy,
-            rows: BTreeMap::new(),
+            several: BTreeMap::new(),
             outcome: ReadRows::default(),
         }
     }
@@ -289,7 +289,7 @@ impl Rows {
         match row {
             Err(error) => self.refuse_at(at, error.to_string()),
             Ok(json) if self.policy.rows == SeveralRows::Array => {
-                self.rows.entry(at).or_default().push(json.to_vec());
+                self.several.entry(at).or_default().push(json.to_vec());
             }
             Ok(_) if self.action_of.contains_key(&at) && self.policy.rows == SeveralRows::First => {}
             Ok(_) if self.action_of.contains_key(&at) => {
@@ -355,7 +355,7 @@ impl Rows {
     }
 
     fn finish(mut self, taken: u64, seen: Seen, shape: &Shape) -> (ReadRows, Ready) {
-        for (at, rows) in std::mem::take(&mut self.rows) {
+        for (at, rows) in std::mem::take(&mut self.several) {
             let single: Vec<&str> = self.policy.single.iter().map(String::as_str).collect();
             match merged(&rows, &single) {
                 Ok(json) => self.push(at, &json, shape),

@@ -78,7 +78,7 @@ enum Sink<'r> {
     Changes(Changes<'r>),
     Exact(Exact<'r>),
     Events(Events<'r>),
-    Gather(Gather<'r>),
+    Gather(Box<Gather<'r>>),
 }
 
 /// Runs the same code for whichever form there is.
@@ -88,7 +88,10 @@ macro_rules! with {
             Sink::Changes($out) => $body,
             Sink::Exact($out) => $body,
             Sink::Events($out) => $body,
-            Sink::Gather($out) => $body,
+            Sink::Gather($out) => {
+                let $out = &mut **$out;
+                $body
+            }
         }
     };
 }
@@ -98,7 +101,7 @@ impl<'r> Sink<'r> {
         match request.form {
             Form::ExactRollback => Self::Exact(Exact::new(request, Arc::clone(fates), checksum)),
             Form::Events => Self::Events(Events::new(request)),
-            Form::Stats => Self::Gather(Gather::new(request)),
+            Form::Stats => Self::Gather(Box::new(Gather::new(request))),
             _ => Self::Changes(Changes::new(request, Arc::clone(fates))),
         }
     }
@@ -161,9 +164,12 @@ fn trace(
             let mut spool = Spool::new()?;
             let files: Result<Vec<PathBuf>, TraceError> = inputs
                 .into_iter()
-                .map(|input| match input.plain() {
-                    Some(path) => Ok(path.to_owned()),
-                    None => spool.keep(&input.name().to_owned(), input.into_reader(&progress.read)?),
+                .map(|input| {
+                    if let Some(path) = input.plain() {
+                        return Ok(path.to_owned());
+                    }
+                    let name = input.name().to_owned();
+                    spool.keep(&name, input.into_reader(&progress.read)?)
                 })
                 .collect();
             files_in_chunks(request, files?, names, from_end, progress, &shared, out, outcome)
@@ -336,8 +342,7 @@ fn chunk_part(
             }
             Ok(())
         });
-        let done = if walk.idle() { done } else { walk.abandon(out).and(done) };
-        done
+        if walk.idle() { done } else { walk.abandon(out).and(done) }
     });
     let mut part = sink.finish(walk.counts);
     part.error = walked.err();
@@ -381,7 +386,7 @@ fn streams(
                 &mut walk,
                 &mut sink,
                 follows.as_mut(),
-                before.take(),
+                before.as_deref(),
                 progress,
                 out,
             )
@@ -428,7 +433,7 @@ fn stream(
     walk: &mut Walk<'_>,
     sink: &mut Sink<'_>,
     mut follows: Option<&mut Follows>,
-    before: Option<String>,
+    before: Option<&str>,
     progress: &Progress,
     out: &mut dyn Write,
 ) -> Result<(), TraceError> {
@@ -450,7 +455,7 @@ fn stream(
         while let Some(event) = decoder.next()? {
             if let Some(follows) = &mut follows {
                 match &event.body {
-                    Body::PreviousGtids(set) => follows.previous(set, before.as_deref())?,
+                    Body::PreviousGtids(set) => follows.previous(set, before)?,
                     Body::Gtid(gtid) => gtid.gtid.iter().for_each(|gtid| follows.gtid(gtid)),
                     Body::Rotate { file, artificial: false, .. } => follows.rotate(file),
                     _ => {}

@@ -58,7 +58,8 @@ pub(crate) fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {
 /// Appends a column's value for an assignment or a comparison by key.
 pub(crate) fn write_value(column: &Column, value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), BinlogError> {
     match value {
-        Value::Absent | Value::Null => out.extend_from_slice(b"NULL"),
+        // A diff's document before stands elsewhere: whoever has it writes both together.
+        Value::Absent | Value::Null | Value::JsonDiff(_) => out.extend_from_slice(b"NULL"),
         Value::Int(number) => out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes()),
         Value::UInt(number) | Value::Bit(number) | Value::Set(number) => {
             out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes());
@@ -72,8 +73,6 @@ pub(crate) fn write_value(column: &Column, value: &Value<'_>, out: &mut Vec<u8>)
             _ => write_hex(bytes, out),
         },
         Value::Json(bytes) => json::write(bytes, None, out)?,
-        // The document before stands elsewhere: whoever has it writes both together.
-        Value::JsonDiff(_) => out.extend_from_slice(b"NULL"),
         Value::Date { .. } | Value::DateTime { .. } | Value::Timestamp { .. } | Value::Time { .. } => {
             out.push(b'\'');
             write_temporal(value, column.digits, out);
@@ -234,15 +233,15 @@ pub(crate) fn write_json_value(
         Value::Decimal(digits) => json_string(digits, out)?,
         Value::Float(number) => json_number(f64::from(*number), out),
         Value::Double(number) => json_number(*number, out),
-        Value::Bytes(bytes) => match column.kind {
-            Kind::Text(text) => json_string(&text.display(bytes), out)?,
-            _ => {
-                out.push(b'"');
-                let _ = out.write_all(b"0x");
-                bytes.iter().for_each(|byte| drop(write!(out, "{byte:02x}")));
-                out.push(b'"');
+        Value::Bytes(bytes) => {
+            if let Kind::Text(text) = column.kind {
+                return json_string(&text.display(bytes), out);
             }
-        },
+            out.push(b'"');
+            let _ = out.write_all(b"0x");
+            bytes.iter().for_each(|byte| drop(write!(out, "{byte:02x}")));
+            out.push(b'"');
+        }
         Value::Json(bytes) => {
             out.extend_from_slice(crate::binlog::json::to_text(bytes)?.as_bytes());
         }

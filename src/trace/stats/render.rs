@@ -84,6 +84,9 @@ fn with_amounts<'h>(first: &[&'h str]) -> Vec<&'h str> {
 /// What a list of transactions is sorted by, and how that is shown.
 type Measure = (&'static str, fn(u64) -> String);
 
+/// A list of transactions: its title, what it holds, what it is sorted by.
+type List<'l> = (&'static str, &'l [(u64, Listed)], Measure);
+
 impl Stats {
     /// For people.
     pub fn text(&mut self) -> String {
@@ -197,7 +200,7 @@ impl Stats {
         table("statements as text", &["at (UTC)", "statement"], &ddl, 2, out);
     }
 
-    fn lists(&self) -> [(&'static str, &[(u64, Listed)], Measure); 4] {
+    fn lists(&self) -> [List<'_>; 4] {
         [
             (
                 "longest transactions (first statement's second to commit)",
@@ -243,7 +246,7 @@ impl Stats {
         };
         let named = |name: &str, value: Json, amount: Json| {
             let mut amount = amount;
-            amount[name] = value;
+            with(&mut amount, name, value);
             amount
         };
         let list = |list: &[(u64, Listed)], measure: &str| -> Vec<Json> {
@@ -256,7 +259,7 @@ impl Stats {
             "statements": self.statements,
             "tables": self.tables.iter().map(|(name, a)| {
                 let mut row = named("database", json!(name.schema), amount(a));
-                row["table"] = json!(name.table);
+                with(&mut row, "table", json!(name.table));
                 row
             }).collect::<Vec<_>>(),
             "intervalSeconds": self.width,
@@ -303,6 +306,13 @@ fn listed_json(weight: u64, listed: &Listed, measure: &str) -> Json {
         "gtid": tx.id(), "file": &*tx.file, "position": tx.start, "committed": iso(tx.time()),
         "threadId": tx.thread_id, "rows": listed.rows, "bytes": listed.bytes, "tables": listed.tables,
     });
-    row[measure] = json!(weight);
+    with(&mut row, measure, json!(weight));
     row
+}
+
+/// Puts a member into an object.
+fn with(object: &mut Json, name: &str, value: Json) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(name.to_owned(), value);
+    }
 }
