@@ -105,7 +105,7 @@ impl Schema {
             all.push(format!("CREATE TABLE {db}.t{table} (id INT PRIMARY KEY, m_id {joined}, {rest})"));
         }
         for key in self.key.literals.iter().filter(|_| rng.random_bool(0.8)).collect::<Vec<_>>() {
-            all.push(format!("INSERT IGNORE INTO {db}.m VALUES ({key}, {})", self.values(rng)));
+            all.push(format!("INSERT IGNORE INTO {db}.m VALUES ({key}, {})", values(rng)));
         }
         for table in 1..=3 {
             for id in 1..=6 {
@@ -117,18 +117,18 @@ impl Schema {
 
     /// A row for one of the joined tables.
     pub fn insert(&self, table: u32, id: u32, rng: &mut StdRng) -> String {
-        let (key, values) = (self.key_or_null(rng), self.values(rng));
+        let (key, values) = (self.key_or_null(rng), values(rng));
         format!("INSERT IGNORE INTO {}.t{table} VALUES ({id}, {key}, {values})", self.db)
     }
 
     pub fn key_or_null(&self, rng: &mut StdRng) -> &'static str {
         if rng.random_bool(0.1) { "NULL" } else { self.key.literals.choose(rng).unwrap() }
     }
+}
 
-    /// Values for [`COLUMNS`].
-    fn values(&self, rng: &mut StdRng) -> String {
-        COLUMNS.iter().map(|column| value(column, rng)).collect::<Vec<_>>().join(", ")
-    }
+/// Values for [`COLUMNS`].
+fn values(rng: &mut StdRng) -> String {
+    COLUMNS.iter().map(|column| value(column, rng)).collect::<Vec<_>>().join(", ")
 }
 
 /// A literal for one of [`COLUMNS`].
