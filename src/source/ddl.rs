@@ -61,7 +61,7 @@ async fn create_table(session: &mut Session<'_>, schema: &str, table: &str) -> R
 
 fn push(all: &mut Vec<(String, String)>, schema: &str, ddl: &str) {
     match all.iter_mut().find(|(name, _)| name == schema) {
-        Some((_, text)) => text.push_str(&format!("{ddl};\n")),
+        Some((_, text)) => text.extend([ddl, ";\n"]),
         None => all.push((schema.to_owned(), format!("{ddl};\n"))),
     }
 }

@@ -31,7 +31,7 @@ impl Follows {
             _ => None,
         };
         match wrong {
-            Some(reason) => Err(gap(&before, name, reason)),
+            Some(reason) => Err(gap(&before, name, &reason)),
             None => Ok(()),
         }
     }
@@ -50,14 +50,14 @@ impl Follows {
         let (Some(seen), Some(before)) = (seen, before) else { return Ok(()) };
         let missing = set.minus(&seen);
         if !missing.is_empty() {
-            return Err(gap(before, &self.file, format!("GTIDs {missing} lie between")));
+            return Err(gap(before, &self.file, &format!("GTIDs {missing} lie between")));
         }
         let twice = seen.minus(set);
         if !twice.is_empty() {
             return Err(gap(
                 before,
                 &self.file,
-                format!("GTIDs {twice} are in files before, but not before it"),
+                &format!("GTIDs {twice} are in files before, but not before it"),
             ));
         }
         Ok(())
@@ -71,8 +71,8 @@ impl Follows {
     }
 }
 
-fn gap(file: &str, next: &str, reason: String) -> TraceError {
-    let reason = format!("{reason}; give the files in order and without a gap, or --allow-gaps");
+fn gap(file: &str, next: &str, what: &str) -> TraceError {
+    let reason = format!("{what}; give the files in order and without a gap, or --allow-gaps");
     TraceError::Gap { file: file.to_owned(), next: next.to_owned(), reason }
 }
 

@@ -35,9 +35,9 @@ fn head(tx: &Transaction, schema: &str, table: Option<&str>, event: &str, out: &
     let _ = write!(out, "\",\"gtid\":");
     let id = tx.id();
     if id.is_empty() {
-        out.extend_from_slice(b"null")
+        out.extend_from_slice(b"null");
     } else {
-        drop(sql::json_string(&id, out))
+        drop(sql::json_string(&id, out));
     }
     out.extend_from_slice(b",\"file\":");
     let _ = sql::json_string(&tx.file, out);

@@ -75,20 +75,32 @@ impl Part {
 
 /// One of the forms of output.
 enum Sink<'r> {
-    Changes(Changes<'r>),
-    Exact(Exact<'r>),
-    Events(Events<'r>),
-    Gather(Gather<'r>),
+    Changes(Box<Changes<'r>>),
+    Exact(Box<Exact<'r>>),
+    Events(Box<Events<'r>>),
+    Gather(Box<Gather<'r>>),
 }
 
 /// Runs the same code for whichever form there is.
 macro_rules! with {
     ($sink:expr, $out:ident => $body:expr) => {
         match $sink {
-            Sink::Changes($out) => $body,
-            Sink::Exact($out) => $body,
-            Sink::Events($out) => $body,
-            Sink::Gather($out) => $body,
+            Sink::Changes(sink) => {
+                let $out = &mut **sink;
+                $body
+            }
+            Sink::Exact(sink) => {
+                let $out = &mut **sink;
+                $body
+            }
+            Sink::Events(sink) => {
+                let $out = &mut **sink;
+                $body
+            }
+            Sink::Gather(sink) => {
+                let $out = &mut **sink;
+                $body
+            }
         }
     };
 }
@@ -96,10 +108,10 @@ macro_rules! with {
 impl<'r> Sink<'r> {
     fn new(request: &'r Request, fates: &Arc<Fates>, checksum: crate::binlog::Checksum) -> Self {
         match request.form {
-            Form::ExactRollback => Self::Exact(Exact::new(request, Arc::clone(fates), checksum)),
-            Form::Events => Self::Events(Events::new(request)),
-            Form::Stats => Self::Gather(Gather::new(request)),
-            _ => Self::Changes(Changes::new(request, Arc::clone(fates))),
+            Form::ExactRollback => Self::Exact(Box::new(Exact::new(request, Arc::clone(fates), checksum))),
+            Form::Events => Self::Events(Box::new(Events::new(request))),
+            Form::Stats => Self::Gather(Box::new(Gather::new(request))),
+            _ => Self::Changes(Box::new(Changes::new(request, Arc::clone(fates)))),
         }
     }
 
@@ -163,7 +175,10 @@ fn trace(
                 .into_iter()
                 .map(|input| match input.plain() {
                     Some(path) => Ok(path.to_owned()),
-                    None => spool.keep(&input.name().to_owned(), input.into_reader(&progress.read)?),
+                    None => {
+                        let name = input.name().to_owned();
+                        spool.keep(&name, input.into_reader(&progress.read)?)
+                    }
                 })
                 .collect();
             files_in_chunks(request, files?, names, from_end, progress, &shared, out, outcome)
@@ -336,8 +351,7 @@ fn chunk_part(
             }
             Ok(())
         });
-        let done = if walk.idle() { done } else { walk.abandon(out).and(done) };
-        done
+        if walk.idle() { done } else { walk.abandon(out).and(done) }
     });
     let mut part = sink.finish(walk.counts);
     part.error = walked.err();
@@ -381,7 +395,7 @@ fn streams(
                 &mut walk,
                 &mut sink,
                 follows.as_mut(),
-                before.take(),
+                before.as_deref(),
                 progress,
                 out,
             )
@@ -428,7 +442,7 @@ fn stream(
     walk: &mut Walk<'_>,
     sink: &mut Sink<'_>,
     mut follows: Option<&mut Follows>,
-    before: Option<String>,
+    before: Option<&str>,
     progress: &Progress,
     out: &mut dyn Write,
 ) -> Result<(), TraceError> {
@@ -450,7 +464,7 @@ fn stream(
         while let Some(event) = decoder.next()? {
             if let Some(follows) = &mut follows {
                 match &event.body {
-                    Body::PreviousGtids(set) => follows.previous(set, before.as_deref())?,
+                    Body::PreviousGtids(set) => follows.previous(set, before)?,
                     Body::Gtid(gtid) => gtid.gtid.iter().for_each(|gtid| follows.gtid(gtid)),
                     Body::Rotate { file, artificial: false, .. } => follows.rotate(file),
                     _ => {}

@@ -50,7 +50,7 @@ impl<'t> Statements<'t> {
                 b'-' if starts(at, "-- ") => at = after(bytes, at, b"\n"),
                 b'#' => at = after(bytes, at, b"\n"),
                 b'/' if starts(at, "/*") && !starts(at, "/*!") && !starts(at, "/*M!") => {
-                    at = after(bytes, at, b"*/")
+                    at = after(bytes, at, b"*/");
                 }
                 _ if !self.delimiter.is_empty() && starts(at, &self.delimiter) => return at,
                 _ => at += 1,

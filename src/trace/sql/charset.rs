@@ -108,11 +108,10 @@ impl Text {
                 Ok(_) => quote(bytes, out),
                 Err(_) => introduced("utf8mb4", bytes, out),
             },
-            Self::Latin1 | Self::Named(_, true) if bytes.is_ascii() => quote(bytes, out),
+            Self::Latin1 | Self::Named(_, true) | Self::Unknown if bytes.is_ascii() => quote(bytes, out),
             Self::Latin1 => decoded(Charset::Latin1, "latin1", bytes, out),
             Self::Utf16(name) => decoded(Charset::Utf16, name, bytes, out),
             Self::Named(name, _) => introduced(name, bytes, out),
-            Self::Unknown if bytes.is_ascii() => quote(bytes, out),
             Self::Unknown => write_hex(bytes, out),
         }
     }

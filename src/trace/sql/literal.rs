@@ -58,7 +58,8 @@ pub(crate) fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {
 /// Appends a column's value for an assignment or a comparison by key.
 pub(crate) fn write_value(column: &Column, value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), BinlogError> {
     match value {
-        Value::Absent | Value::Null => out.extend_from_slice(b"NULL"),
+        // A difference of JSON has no value without the document before: whoever has it writes both together.
+        Value::Absent | Value::Null | Value::JsonDiff(_) => out.extend_from_slice(b"NULL"),
         Value::Int(number) => out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes()),
         Value::UInt(number) | Value::Bit(number) | Value::Set(number) => {
             out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes());
@@ -72,8 +73,6 @@ pub(crate) fn write_value(column: &Column, value: &Value<'_>, out: &mut Vec<u8>)
             _ => write_hex(bytes, out),
         },
         Value::Json(bytes) => json::write(bytes, None, out)?,
-        // The document before stands elsewhere: whoever has it writes both together.
-        Value::JsonDiff(_) => out.extend_from_slice(b"NULL"),
         Value::Date { .. } | Value::DateTime { .. } | Value::Timestamp { .. } | Value::Time { .. } => {
             out.push(b'\'');
             write_temporal(value, column.digits, out);

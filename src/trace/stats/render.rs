@@ -13,7 +13,7 @@ const TEXT_INTERVALS: usize = 60;
 const JSON_INTERVALS: usize = 1440;
 
 /// A moment for people: `2026-11-21 12:00:00.000000`.
-fn moment(micros: u64) -> String {
+pub(super) fn moment(micros: u64) -> String {
     let mut out = Vec::new();
     record::time(micros, &mut out);
     String::from_utf8_lossy(&out).replace('T', " ").trim_end_matches('Z').to_owned()
@@ -25,7 +25,7 @@ fn iso(micros: u64) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-fn span(micros: u64) -> String {
+pub(super) fn span(micros: u64) -> String {
     match micros {
         0..1_000 => format!("{micros} us"),
         1_000..1_000_000 => format!("{:.1} ms", micros as f64 / 1e3),
@@ -34,7 +34,7 @@ fn span(micros: u64) -> String {
     }
 }
 
-fn bytes(count: u64) -> String {
+pub(super) fn bytes(count: u64) -> String {
     match count {
         0..10_000 => format!("{count} B"),
         10_000..10_000_000 => format!("{:.1} kB", count as f64 / 1e3),
@@ -82,7 +82,7 @@ fn with_amounts<'h>(first: &[&'h str]) -> Vec<&'h str> {
 }
 
 /// What a list of transactions is sorted by, and how that is shown.
-type Measure = (&'static str, fn(u64) -> String);
+pub(super) type Measure = (&'static str, fn(u64) -> String);
 
 impl Stats {
     /// For people.
@@ -197,7 +197,7 @@ impl Stats {
         table("statements as text", &["at (UTC)", "statement"], &ddl, 2, out);
     }
 
-    fn lists(&self) -> [(&'static str, &[(u64, Listed)], Measure); 4] {
+    pub(super) fn lists(&self) -> [(&'static str, &[(u64, Listed)], Measure); 4] {
         [
             (
                 "longest transactions (first statement's second to commit)",
