@@ -3,8 +3,8 @@
 
 SHELL := /bin/bash
 export BINLOG_OPERATOR_CACHE ?= $(HOME)/.cache/binlog-operator
-# Tests that start servers of their own are many; two cores run two at a time.
-E2E_THREADS ?= 2
+# Tests wait for servers most of the time: four at a time keep two cores busy.
+E2E_THREADS ?= 4
 E2E_ARGS ?=
 # Named, so that every verb selects the whole workspace and cargo builds dependencies once.
 UNIT_TESTS := $(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) simulator
@@ -54,6 +54,12 @@ cluster: servers ## tests of the operator on a real Kubernetes API server (its f
 	scripts/kubernetes.sh install
 	cargo build --workspace --bin binlog-operator --locked
 	cargo test --workspace --locked --test cluster -- --test-threads $(E2E_THREADS) $(E2E_ARGS)
+
+.PHONY: pods
+pods: servers ## the operator and a task in real pods on a node (root; builds the kubelet once)
+	scripts/kubernetes-node.sh install
+	cargo build --workspace --bin binlog-operator --locked
+	cargo test --workspace --locked --test pods
 
 .PHONY: test
 test: ## all that a change must pass: lint, unit, doc, deny, e2e

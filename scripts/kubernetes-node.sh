@@ -96,30 +96,52 @@ run() {
   local dir=$1 name=$2
   shift 2
   if [ -f "$dir/$name.pid" ] && kill -0 "$(cat "$dir/$name.pid")" 2>/dev/null; then return; fi
-  (cd "$dir" && PATH="$ROOT:$PATH" nohup "$@" >>"$name.log" 2>&1 </dev/null & echo $! >"$dir/$name.pid")
+  (
+    cd "$dir"
+    PATH="$ROOT:$PATH" nohup "$@" >>"$name.log" 2>&1 </dev/null &
+    echo $! >"$name.pid"
+  )
+}
+
+# The bridge is there before the first pod, so that what runs on this machine can listen on its address.
+bridge() {
+  ip link show cni0 >/dev/null 2>&1 && return
+  ip link add cni0 type bridge
+  ip address add 10.244.0.1/24 dev cni0
+  ip link set cni0 up
 }
 
 # There is no kube-proxy: the one service that pods need is the API server's.
 service() {
   local address
   address=$(hostname -I | cut -d' ' -f1)
+  no_service
   for chain in PREROUTING OUTPUT; do
-    iptables -t nat -C "$chain" -d 10.0.0.1 -p tcp --dport 443 -j DNAT --to "$address:$1" 2>/dev/null ||
-      iptables -t nat -A "$chain" -d 10.0.0.1 -p tcp --dport 443 -j DNAT --to "$address:$1"
+    iptables -t nat -A "$chain" -d 10.0.0.1 -p tcp --dport 443 -j DNAT --to "$address:$1"
   done
+}
+
+# Also what a node that was killed has left behind: it would send pods to a port where nobody is.
+no_service() {
+  local rule
+  iptables -t nat -S 2>/dev/null | grep -e '-d 10.0.0.1/32 .*--dport 443 ' | sed 's/^-A/-D/' | while read -r rule; do
+    # shellcheck disable=SC2086  # a rule is several words
+    iptables -t nat $rule
+  done || true
 }
 
 start() {
   local dir=$1 port=$2
   [ "$(id -u)" = 0 ] || die "a node needs root"
-  if ! command -v runc >/dev/null || ! command -v iptables >/dev/null || [ ! -d /usr/lib/cni ]; then
-    apt_install runc containernetworking-plugins iptables
+  if ! command -v runc >/dev/null || ! command -v iptables >/dev/null || ! command -v ip >/dev/null || [ ! -d /usr/lib/cni ]; then
+    apt_install runc containernetworking-plugins iptables iproute2
   fi
   mkdir -p "$dir"
   : >"$dir/for-node"
   "$PLANE" start "$dir" "$port"
   configure "$dir"
   service "$port"
+  bridge
   run "$dir" containerd containerd --config containerd.toml
   wait_for 30 "$(cat "$dir/containerd.pid")" "$dir/containerd.log" "$ROOT/ctr" -a "$dir/containerd.sock" -n k8s.io image import "$ROOT/pause.tar"
   run "$dir" scheduler kube-scheduler --kubeconfig kubeconfig --secure-port=0 --leader-elect=false
@@ -130,8 +152,7 @@ start() {
 }
 
 stop() {
-  local dir=$1 task port
-  port=$(sed -n 's/.*127\.0\.0\.1:\([0-9]*\).*/\1/p' "$dir/kubeconfig" 2>/dev/null || true)
+  local dir=$1 task
   stop_pid "$dir/kubelet.pid"
   stop_pid "$dir/scheduler.pid"
   if [ -S "$dir/containerd.sock" ]; then
@@ -140,9 +161,7 @@ stop() {
     done
   fi
   stop_pid "$dir/containerd.pid"
-  for chain in PREROUTING OUTPUT; do
-    iptables -t nat -D "$chain" -d 10.0.0.1 -p tcp --dport 443 -j DNAT --to "$(hostname -I | cut -d' ' -f1):${port:-0}" 2>/dev/null || true
-  done
+  no_service
   ip link delete cni0 2>/dev/null || true
   awk -v dir="$dir/" 'index($2, dir) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r umount 2>/dev/null || true
   "$PLANE" stop "$dir"

@@ -11,9 +11,9 @@ mkdir -p "$CACHE" docs
 large() {
   scripts/elasticsearch.sh install es7 && scripts/elasticsearch.sh install opensearch &&
     scripts/mariadb.sh install &&
-    make cluster && cargo test --workspace --locked --features e2e/long --test long -- --test-threads 1 &&
+    make cluster && make pods && cargo test --workspace --locked --features e2e/long --test long -- --test-threads 1 &&
     cargo test --workspace --locked --features e2e/long --test decoder --test sink --test source --test trace -- \
-      --test-threads "${E2E_THREADS:-2}" mariadb es7 opensearch speed every_table
+      --test-threads "${E2E_THREADS:-4}" mariadb es7 opensearch speed every_table
 }
 
 begin=$SECONDS result=passed

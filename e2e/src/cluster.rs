@@ -27,7 +27,8 @@ pub async fn shared() -> &'static Cluster {
 #[derive(Debug)]
 pub struct Cluster {
     api: Mutex<Option<Process>>,
-    _others: [Process; 2],
+    _others: Vec<Process>,
+    node: Option<Node>,
     kube: Kube,
     port: Port,
     programs: PathBuf,
@@ -46,18 +47,37 @@ impl Cluster {
         script("kubernetes.sh", &["prepare", &folder, &number]);
         let run = |program: &str| run(program, scratch.path(), port.number());
         let (etcd, mut api) = (run("etcd"), run("apiserver"));
-        let read = |name: &str| std::fs::read_to_string(scratch.path().join(name)).expect("prepared");
-        let tokens = read("tokens.csv");
-        let token = tokens.split(',').next().unwrap_or_default();
-        let kube = Kube::new(port.number(), read("ca.crt").as_bytes(), token);
+        let kube = administrator(scratch.path(), port.number());
         wait_for(&kube, &mut api, "/api/v1/namespaces/default").await;
         // it ends when it finds no API server within 30 seconds
         let controllers = run("controller-manager");
         wait_for(&kube, &mut api, "/api/v1/namespaces/default/serviceaccounts/default").await;
         let api = Mutex::new(Some(api));
-        let cluster = Self { api, _others: [etcd, controllers], kube, port, programs, scratch };
+        let cluster =
+            Self { api, _others: vec![etcd, controllers], node: None, kube, port, programs, scratch };
         cluster.install_crds().await;
         cluster
+    }
+
+    /// Starts one with a node that runs pods. Needs root; one at a time on a machine.
+    pub async fn with_node() -> Self {
+        let programs = PathBuf::from(script("kubernetes.sh", &["install"]).trim());
+        let (scratch, port) = (Scratch::new("node"), Port::claim());
+        let folder = scratch.path().display().to_string();
+        let node = Node { folder: scratch.path().to_owned() };
+        script("kubernetes-node.sh", &["start", &folder, &port.number().to_string()]);
+        let kube = administrator(scratch.path(), port.number());
+        let api = Mutex::new(None);
+        let cluster = Self { api, _others: Vec::new(), node: Some(node), kube, port, programs, scratch };
+        cluster.install_crds().await;
+        cluster
+    }
+
+    /// Imports an image with a program and its libraries into the node.
+    pub fn import(&self, image: &str, program: &Path) {
+        let node = self.node.as_ref().expect("a cluster with a node");
+        let (folder, program) = (node.folder.display().to_string(), program.display().to_string());
+        script("kubernetes-node.sh", &["image", &folder, image, &program]);
     }
 
     /// A release of the chart with the CRDs, which belong to one release only.
@@ -150,6 +170,27 @@ impl Cluster {
         namespace.install().await;
         namespace
     }
+}
+
+/// What `kubernetes-node.sh` has started in a folder.
+#[derive(Debug)]
+struct Node {
+    folder: PathBuf,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let folder = self.folder.display().to_string();
+        let program = project("scripts/kubernetes-node.sh");
+        let _ = Command::new("bash").arg(program).args(["stop", &folder]).stdin(Stdio::null()).status();
+    }
+}
+
+/// A client for whom everything is allowed.
+fn administrator(folder: &Path, port: u16) -> Kube {
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("prepared");
+    let tokens = read("tokens.csv");
+    Kube::new(port, read("ca.crt").as_bytes(), tokens.split(',').next().unwrap_or_default())
 }
 
 /// Waits until the API server shows an object.

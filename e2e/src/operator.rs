@@ -121,6 +121,11 @@ impl Operator {
         self.running().resident_kib()
     }
 
+    /// Processor time used so far.
+    pub fn processor_time(&self) -> Duration {
+        self.running().processor_time()
+    }
+
     /// The port of `--listen`.
     pub fn port(&self) -> u16 {
         self.port.number()

@@ -100,6 +100,15 @@ impl Process {
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
         line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).unwrap_or(0)
     }
+
+    /// Processor time used so far: `utime` and `stime` of proc(5), in its hundredths of a second.
+    pub fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+        // the second member, the program's name, may hold blanks; the 14th and the 15th are the times
+        let (_, members) = stat.rsplit_once(')').unwrap_or_default();
+        let ticks = members.split_whitespace().skip(11).take(2).filter_map(|text| text.parse::<u64>().ok());
+        Duration::from_millis(ticks.sum::<u64>() * 10)
+    }
 }
 
 impl Drop for Process {

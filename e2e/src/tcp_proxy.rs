@@ -31,7 +31,12 @@ pub struct TcpProxy {
 impl TcpProxy {
     /// Starts a proxy in front of a port of 127.0.0.1.
     pub async fn start(upstream: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::start_on("127.0.0.1", upstream).await
+    }
+
+    /// The same on another address of this machine, for those who cannot reach 127.0.0.1: pods.
+    pub async fn start_on(address: &str, upstream: u16) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let mode = watch::Sender::new(TcpMode::Pass);
         let accepted = Arc::new(AtomicU64::new(0));

@@ -154,6 +154,9 @@ pub struct ReindexStatus {
     /// Keys walked so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys_done: Option<i64>,
+    /// Documents written for those keys; a key whose query returns nothing has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub documents: Option<i64>,
     /// Estimate of the keys in all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys_estimate: Option<i64>,

@@ -18,6 +18,8 @@ impl SyncTaskSpec {
         for (i, rule) in self.mapping.tables.iter().enumerate() {
             findings.extend(table_rule(i, rule));
         }
+        findings.extend(logins(self));
+        findings.extend(index(&self.sink.elasticsearch.index));
         findings.extend(sink_tls(self));
         findings.extend(worker(self));
         let (second, hour) = (Period::seconds(1), Period::seconds(3_600));
@@ -107,6 +109,26 @@ fn table_rule(i: usize, rule: &TableRule) -> Vec<Finding> {
 
 fn no_false(field: &str, value: Option<bool>) -> Option<Finding> {
     (value == Some(false)).then(|| Finding::new(field, "found false", "leave it out, or say true"))
+}
+
+fn logins(spec: &SyncTaskSpec) -> Vec<Finding> {
+    let addresses = spec.sink.elasticsearch.addresses.iter().enumerate();
+    let with_login = addresses.filter_map(|(i, address)| Some((i, address.rsplit_once('@')?.1)));
+    let finding = |(i, host)| {
+        Finding::new(
+            format!("spec.sink.elasticsearch.addresses[{i}]"),
+            format!("found a login: (hidden)@{host}"),
+            "put the login into a Secret and name it in auth",
+        )
+    };
+    with_login.map(finding).collect()
+}
+
+fn index(name: &str) -> Option<Finding> {
+    let fits = regex::Regex::new(super::sink::INDEX).is_ok_and(|pattern| pattern.is_match(name));
+    let remedy = "use lower case, no blanks and none of \\/*?\"<>|,#: and begin with a letter or digit";
+    let refused = !fits && !name.is_empty(); // an empty one is too short, which is said elsewhere
+    refused.then(|| Finding::new("spec.sink.elasticsearch.index", format!("found {name:?}"), remedy))
 }
 
 fn sink_tls(spec: &SyncTaskSpec) -> Vec<Finding> {

@@ -157,7 +157,7 @@ fn the_schema_names_field_finding_and_remedy() {
         (
             "/sink/elasticsearch/index",
             json!("Orders"),
-            "spec.sink.elasticsearch.index: found the text \"Orders\"; use",
+            "spec.sink.elasticsearch.index: found \"Orders\"; use lower case",
         ),
         (
             "/sink/elasticsearch/auth",

@@ -254,11 +254,7 @@ fn string(schema: &Value, text: &str, path: &str, findings: &mut Vec<Finding>) {
     if !text.is_empty() && !regex::Regex::new(pattern).is_ok_and(|p| p.is_match(text)) {
         let remedy = match pattern {
             period::PATTERN => "write for example 500ms, 30s, 5m or 1h30m",
-            sink::ADDRESS if text.contains('@') => "put the login into a Secret and name it in auth",
             sink::ADDRESS => "write for example https://elasticsearch:9200",
-            sink::INDEX => {
-                "use lower case, no blanks and none of \\/*?\"<>|,#: and begin with a letter or digit"
-            }
             other => other,
         };
         findings.push(Finding::new(path, format!("found {}", describe(&text.into())), remedy));

@@ -1,6 +1,6 @@
 //! The SyncTask resource.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,7 @@ use super::{Isolation, Limits, Mapping, Period, Placement, Query, Sink, Source};
     printcolumn(name = "Position", type_ = "string", json_path = ".status.position", priority = 1),
     printcolumn(name = "Pending", type_ = "integer", json_path = ".status.pendingIds", priority = 1),
     printcolumn(name = "Worker", type_ = "string", json_path = ".status.worker", priority = 1),
+    printcolumn(name = "Purge-After", type_ = "string", json_path = ".status.purgeAfter", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
@@ -173,6 +174,13 @@ pub struct SyncTaskStatus {
     /// Every change before this position is in the index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<String>,
+    /// How long the source keeps its binlog, in seconds; absent where it keeps it for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binlog_kept_seconds: Option<i64>,
+    /// While the task is held back: from this time on the source may have purged what the task needs to go on. It then
+    /// builds everything anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purge_after: Option<Time>,
     /// What the changes of each table mean.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mapping: Vec<MappingStatus>,

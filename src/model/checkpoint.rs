@@ -95,6 +95,9 @@ pub struct Build {
     pub first_version: u64,
     /// Keys walked so far.
     pub keys_done: u64,
+    /// Documents written for the keys walked; a key whose query returns nothing has none.
+    #[serde(default)]
+    pub documents: u64,
     /// Estimate of the keys in all; 0 where unknown.
     pub keys_estimate: u64,
     /// Why it was given up.

@@ -119,6 +119,8 @@ pub struct BuildProgress {
     pub phase: BuildPhase,
     /// Keys walked so far.
     pub keys_done: u64,
+    /// Documents written for them.
+    pub documents: u64,
     /// Estimate of the keys in all; 0 where unknown.
     pub keys_estimate: u64,
     /// Keys per second lately.
@@ -148,6 +150,8 @@ pub struct TaskStatus {
     pub position: Option<StreamPosition>,
     /// Builds under way or complete, by name.
     pub builds: BTreeMap<String, BuildProgress>,
+    /// How long the source keeps its binlog, in seconds; `None` for ever, or while nobody has asked it.
+    pub binlog_kept: Option<u64>,
     /// What the changes of each table mean.
     pub mapping: Arc<Vec<TableMapping>>,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
@@ -12,6 +12,9 @@ use super::sweep_keys::fits;
 use crate::model::{Class, Key};
 use crate::sink::{Bulk, BulkBody, SinkError, Verdict as Judged};
 use crate::source::{KeyedQuery, Reader, RecordError, SourceError};
+
+/// Who reads nothing for so long gives up his connection and his buffer.
+pub(super) const IDLE: Duration = Duration::from_secs(30);
 
 /// What a lane is told.
 pub(super) enum LaneCommand {
@@ -53,11 +56,23 @@ impl LaneTask {
         let (sender, mut commands) = mpsc::unbounded_channel();
         let mut lane = Self { number, shared, owner, reader: None, ready: None, spare: None };
         let task = tokio::spawn(async move {
-            while let Some(command) = commands.recv().await {
+            while let Some(command) = lane.next(&mut commands).await {
                 lane.obey(command).await;
             }
         });
         (sender, task)
+    }
+
+    /// The next command. Who waits long for it gives up what he does not need: an operator has many idle tasks.
+    async fn next(&mut self, commands: &mut mpsc::UnboundedReceiver<LaneCommand>) -> Option<LaneCommand> {
+        if self.reader.is_some() || self.spare.is_some() {
+            if let Ok(command) = tokio::time::timeout(IDLE, commands.recv()).await {
+                return command;
+            }
+            (self.reader, self.spare) = (None, None);
+            self.shared.close_idle_readers();
+        }
+        commands.recv().await
     }
 
     async fn obey(&mut self, command: LaneCommand) {

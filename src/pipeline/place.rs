@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::core::{Command, Failure, Input, Outcome, Page, Place};
 use super::last::last_transaction;
 use super::prepare::columns_of;
+use super::request::wrong_condition;
 use super::shared::{Shared, sink_failure, source_failure, visibility};
 use super::sweep_keys::key_of;
 use crate::mapping::{WalkSelection, parse};
@@ -106,7 +107,13 @@ async fn walk(
         Class::Record | Class::Halt if matches!(selection, WalkSelection::Where(_)) => Class::Config,
         other => other,
     };
-    page(shared, &sql, &plan.walk_params(&selection, after), limit, seen, theirs).await
+    let mut page = page(shared, &sql, &plan.walk_params(&selection, after), limit, seen, theirs).await;
+    if let (Err(failure), WalkSelection::Where(condition)) = (&mut page, &selection)
+        && failure.class == Class::Config
+    {
+        failure.message = wrong_condition(build, condition, &failure.message);
+    }
+    page
 }
 
 async fn page(

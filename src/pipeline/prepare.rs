@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::request::Runnable;
+use super::request::{Runnable, wrong_condition};
 use super::shared::TaskOptions;
 use crate::mapping::{MappingError, ParsedQuery, Plan, WalkSelection, parse};
 use crate::model::{Catalog, Class, TableColumns};
@@ -193,8 +193,7 @@ async fn check_plan(
 async fn try_condition(source: &Source, plan: &Plan, build: &Runnable) -> Option<(Class, String)> {
     let WalkSelection::Where(condition) = &build.walk else { return None };
     let wrong = |class, error: &dyn std::fmt::Display| {
-        let words = format!("Reindex {}: spec.selection.where: {condition:?}: {error}", build.spec.name);
-        Some((class, format!("{words}; correct the condition on the main table's columns")))
+        Some((class, wrong_condition(&build.spec.name, condition, error)))
     };
     let sql = match plan.walk_sql(&build.walk, false, 0) {
         Ok(sql) => sql,

@@ -41,6 +41,13 @@ pub enum Requested {
     DeadLetters,
 }
 
+/// What is said of a condition that the server does not take.
+pub(super) fn wrong_condition(build: &str, condition: &str, error: &dyn std::fmt::Display) -> String {
+    format!(
+        "Reindex {build}: spec.selection.where: {condition:?}: {error}; correct the condition on the main table's columns"
+    )
+}
+
 /// A build that can run.
 #[derive(Debug, Clone)]
 pub(super) struct Runnable {

@@ -98,9 +98,11 @@ pub(super) struct Shared {
     pub(super) metrics: TaskMetrics,
     /// No action older than this is sent, ms.
     pub(super) max_age: u64,
-    idle_readers: Mutex<Vec<Reader>>,
+    idle_readers: Mutex<Vec<(Instant, Reader)>>,
     index_uuid: Mutex<String>,
     settled: Mutex<Option<BinlogPosition>>,
+    /// How long the server keeps its binlog, in seconds; `None` for ever.
+    pub(super) binlog_kept: Option<u64>,
     /// About so many rows has the main table; 0 where unknown.
     pub(super) main_rows: AtomicU64,
     mapping: Mutex<Arc<Vec<TableMapping>>>,
@@ -117,6 +119,7 @@ impl Shared {
         done: mpsc::UnboundedSender<Input>,
         metrics: TaskMetrics,
         max_age: u64,
+        binlog_kept: Option<u64>,
     ) -> Result<Self, std::io::Error> {
         let write_log = options.write_log.as_deref().map(WriteLog::open).transpose()?;
         let mapping = Mutex::new(Arc::new(plan.rules_in_words()));
@@ -136,6 +139,7 @@ impl Shared {
             idle_readers,
             index_uuid,
             settled,
+            binlog_kept,
             main_rows: AtomicU64::new(0),
             mapping,
         })
@@ -198,13 +202,19 @@ impl Shared {
     pub(super) async fn borrow_reader(&self) -> Result<Reader, SourceError> {
         let idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle {
-            Some(reader) => Ok(reader),
+            Some((_, reader)) => Ok(reader),
             None => self.source.reader().await,
         }
     }
 
     pub(super) fn give_back(&self, reader: Reader) {
-        self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+        self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).push((Instant::now(), reader));
+    }
+
+    /// Closes connections that nobody has borrowed lately.
+    pub(super) fn close_idle_readers(&self) {
+        let mut idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|(since, _)| since.elapsed() < super::lane_task::IDLE);
     }
 }
 

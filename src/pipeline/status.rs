@@ -53,6 +53,7 @@ impl Reporter {
             documents_deleted: view.counts.deleted,
             position: Some(view.position.clone()),
             mapping: shared.mapping(),
+            binlog_kept: shared.binlog_kept,
             ..TaskStatus::default()
         };
         for built in &view.builds {
@@ -63,6 +64,7 @@ impl Reporter {
                     cause: built.build.cause.clone(),
                     phase: built.build.phase,
                     keys_done: built.build.keys_done,
+                    documents: built.build.documents,
                     keys_estimate: estimate(&built.name, &built.build, shared),
                     rate,
                     cursor: built.build.cursor.as_ref().map(Key::document_id),

@@ -179,7 +179,8 @@ impl<S: Stores> Worker<S> {
         let max_age = config.max_age;
         let reporter = Reporter::new(options.stall_timeout);
         let core = Core::new(config, identity, stored.checkpoint, stored.letters, clock.now());
-        let shared = Shared::new(options, source, sink, prepared.plan, clock, sender, metrics, max_age)
+        let kept = prepared.server.binlog_expire_seconds;
+        let shared = Shared::new(options, source, sink, prepared.plan, clock, sender, metrics, max_age, kept)
             .map_err(|error| WorkerError::Store(format!("the write log cannot be opened: {error}")))?;
         shared.set_index_uuid(&prepared.index.uuid);
         let builds = prepared.builds.into_iter().map(|build| build.asked(&shared)).collect();

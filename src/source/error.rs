@@ -24,7 +24,9 @@ pub enum SourceError {
         reason: String,
     },
     /// The two sides cannot agree on TLS or on authentication.
-    #[error("cannot sign in to MySQL at {address}: {reason}; check source.tls, certificates and the account")]
+    #[error(
+        "cannot sign in to MySQL at {address}: {reason}; check source.tls, certificates, and that the account exists (MySQL makes up a plugin for one that does not)"
+    )]
     Handshake {
         /// `host:port`.
         address: String,

@@ -173,12 +173,12 @@ fn trace(
             let mut spool = Spool::new()?;
             let files: Result<Vec<PathBuf>, TraceError> = inputs
                 .into_iter()
-                .map(|input| match input.plain() {
-                    Some(path) => Ok(path.to_owned()),
-                    None => {
-                        let name = input.name().to_owned();
-                        spool.keep(&name, input.into_reader(&progress.read)?)
+                .map(|input| {
+                    if let Some(path) = input.plain() {
+                        return Ok(path.to_owned());
                     }
+                    let name = input.name().to_owned();
+                    spool.keep(&name, input.into_reader(&progress.read)?)
                 })
                 .collect();
             files_in_chunks(request, files?, names, from_end, progress, &shared, out, outcome)

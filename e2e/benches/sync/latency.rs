@@ -14,7 +14,7 @@ const PROBE: u64 = ORDERS - 10;
 /// Takes both in turns and prints p50 and p99.
 pub(crate) async fn measure(bench: &Bench) {
     let mut operator = bench.operator("build0");
-    bench.caught_up(&operator, Instant::now()).await;
+    bench.caught_up(&operator).await;
     let settings = serde_json::json!({"settings": {"gc_deletes": "1h"}});
     let _ = bench.search.put("/bare", &settings).await.ok();
     let load = tokio::spawn(load(bench.shop.conn().await));

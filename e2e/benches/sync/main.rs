@@ -87,12 +87,13 @@ impl Bench {
     async fn build(&self, index: &str) -> f64 {
         let begun = Instant::now();
         let mut operator = self.operator(index);
-        let took = self.caught_up(&operator, begun).await;
+        let took = self.indexed(&operator, index, ORDERS, begun).await;
+        self.caught_up(&operator).await;
         operator.terminate(LONG).await;
         ORDERS as f64 / took.as_secs_f64()
     }
 
-    /// Ids per second of a backlog of 20,000 one-row transactions, from the process's start.
+    /// Ids per second of a backlog of 20,000 one-row transactions, from the process's start to the last document.
     async fn drain(&self, index: &str) -> f64 {
         let workers = (0..8u64).map(|worker| async move {
             let mut conn = self.shop.conn().await;
@@ -102,32 +103,48 @@ impl Bench {
             }
         });
         futures_util::future::join_all(workers).await;
-        let begun = Instant::now();
+        let (before, begun) = (self.actions(index).await, Instant::now());
         let mut operator = self.operator(index);
-        let took = self.caught_up(&operator, begun).await;
+        let took = self.indexed(&operator, index, before + 20_000, begun).await;
+        self.caught_up(&operator).await;
         operator.terminate(LONG).await;
         20_000.0 / took.as_secs_f64()
     }
 
-    /// Child rows per second of one statement that changes 30,000 items of 10,000 orders.
+    /// Child rows per second of one statement that changes 30,000 items of 10,000 orders, from its commit to the last
+    /// document.
     async fn fan(&self, index: &str) -> f64 {
         let mut operator = self.operator(index);
-        self.caught_up(&operator, Instant::now()).await;
-        let before = operator.metrics().await.unwrap().sum("binlog_operator_rows_total", &[]).unwrap_or(0.0);
+        self.caught_up(&operator).await;
+        let before = self.actions(index).await;
         self.shop.run(&["UPDATE {db}.order_items SET qty = qty + 1 WHERE order_id <= 10000"]).await;
         let begun = Instant::now();
-        let seen = async || {
-            let rows = operator.metrics().await?.sum("binlog_operator_rows_total", &[]).unwrap_or(0.0);
-            if rows >= before + 30_000.0 { Ok(()) } else { Err(format!("{rows} rows")) }
-        };
-        operator.wait_until("the rows are read", LONG, seen).await;
-        let took = self.caught_up(&operator, begun).await;
+        let took = self.indexed(&operator, index, before + 10_000, begun).await;
+        self.caught_up(&operator).await;
         operator.terminate(LONG).await;
         30_000.0 / took.as_secs_f64()
     }
 
-    /// Time from `begun` until everything is in the index.
-    pub(crate) async fn caught_up(&self, operator: &Operator, begun: Instant) -> Duration {
+    /// Documents that the index has taken so far, by its own count.
+    async fn actions(&self, index: &str) -> u64 {
+        let answer = self.search.call("GET", &format!("/{index}/_stats/indexing"), None).await.unwrap();
+        if answer.status == 404 {
+            return 0;
+        }
+        answer.ok().json()["_all"]["primaries"]["indexing"]["index_total"].as_u64().unwrap_or(0) // no shard has started yet
+    }
+
+    /// Time from `begun` until the index has taken so many. The operator's own word comes up to a second later.
+    async fn indexed(&self, operator: &Operator, index: &str, wanted: u64, begun: Instant) -> Duration {
+        let done = async || {
+            let actions = self.actions(index).await;
+            if actions >= wanted { Ok(begun.elapsed()) } else { Err(format!("{actions} of {wanted}")) }
+        };
+        operator.wait_until("all of them in the index", LONG, done).await
+    }
+
+    /// Waits until the operator says so.
+    pub(crate) async fn caught_up(&self, operator: &Operator) {
         let done = async || {
             let metrics = operator.metrics().await?;
             let condition = |name: &str| {
@@ -135,17 +152,17 @@ impl Bench {
             };
             let pending = metrics.sum("binlog_operator_pending_ids", &[]).unwrap_or(1.0);
             if condition("CaughtUp") > 0.5 && pending < 0.5 {
-                Ok(begun.elapsed())
+                Ok(())
             } else {
                 Err(format!("{pending} ids wait"))
             }
         };
-        operator.wait_until("caught up", LONG, done).await
+        operator.wait_until("caught up", LONG, done).await;
     }
 
     async fn idle(&self) {
         let mut operator = self.operator("build0");
-        self.caught_up(&operator, Instant::now()).await;
+        self.caught_up(&operator).await;
         println!("idle: {:.1} MiB resident (wanted: under 40 MB)", operator.resident_kib() as f64 / 1024.0);
         operator.terminate(LONG).await;
     }

@@ -290,9 +290,9 @@ pub const CASES: &[Case] = &[
     ),
     waits(
         "rival",
-        |file, _, _| index(file, "bad-rival"),
+        |file, _, _| index(file, "bad-taken"),
         &[
-            "spec.sink.elasticsearch.index: index bad-rival belongs to task default/somebody",
+            "spec.sink.elasticsearch.index: index bad-taken belongs to task default/somebody",
             "choose another index",
         ],
     ),

@@ -80,7 +80,7 @@ async fn indices(search: &Search) {
         let _ = search.put(path, &body).await.ok();
     };
     let meta = json!({"binlog-operator": {"tasks": {"default/somebody": {"shared": false, "synced": true}}}});
-    put("/bad-rival", json!({"mappings": {"_meta": meta}})).await;
+    put("/bad-taken", json!({"mappings": {"_meta": meta}})).await;
     put("/bad-lazy", json!({"settings": {"index.translog.durability": "async"}})).await;
     put("/bad-one", json!({})).await;
     put("/bad-two", json!({"aliases": {"bad-both": {}}})).await;

@@ -12,8 +12,16 @@
     reason = "tests, and the helpers of tests"
 )]
 
+mod bad;
+#[path = "../bad_input/cases.rs"]
+#[allow(dead_code, unreachable_pub, reason = "what the file's reader is asked besides")]
+mod cases;
 mod chart;
 mod crds;
+#[path = "../bad_input/ground.rs"]
+#[allow(dead_code, unreachable_pub, reason = "what the file's reader is asked besides")]
+mod ground;
+mod manners;
 mod reindex;
 mod rights;
 mod sync;

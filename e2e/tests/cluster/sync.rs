@@ -76,6 +76,7 @@ async fn looks_right(task: &ClusterTask<'_>) {
     let initial = format!("{}-initial", task.name);
     let reindex = task.wait_phase(&initial, "Complete").await;
     assert_eq!(reindex["status"]["progress"], "100%", "{reindex:#}");
+    assert_eq!(reindex["status"]["documents"], 200, "{reindex:#}");
     assert!(condition_of(&reindex, "Complete").starts_with("True"), "{reindex:#}");
     let printed = task.space.run(&["get", "synctasks", "--no-headers"]).await;
     let cells: Vec<&str> = printed.split_whitespace().collect();

@@ -7,7 +7,7 @@ use mysql_async::prelude::Queryable;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 /// The source of the transactions whose ids we know: number n changes order n % ORDERS + 1, and only it.
@@ -151,7 +151,7 @@ async fn kill_nine_at_three_moments_loses_nothing() {
     let stage = Arc::new(stage);
     let marks = Marked::start(&stage).await;
     let driver = stage.shop.drive(42, 450);
-    let watch = Watch::start(&stage);
+    let (watch, begin) = (Watch::start(&stage), Instant::now());
 
     // 1. during the initial build
     let mut operator = stage.start();
@@ -192,8 +192,9 @@ async fn kill_nine_at_three_moments_loses_nothing() {
     operator.kill9();
     operator.boot();
 
-    eprintln!("{} transactions of the load failed, {} done", driver.failed(), driver.stop().await);
+    let (seconds, failed, done) = (begin.elapsed().as_secs_f64(), driver.failed(), driver.stop().await);
     let last = marks.stop().await;
+    eprintln!("{:.0} transactions/s for {seconds:.0} s; {failed} failed", (done + last) as f64 / seconds);
     stage.equal(&operator).await;
     assert_eq!(operator.terminate(PATIENCE).await, Some(0));
     assert_eq!(included(&stage), last, "SIGTERM saves");

@@ -214,8 +214,8 @@ mod tests {
             deep = Tree::Array(vec![deep, leaf(Json::Int(100_000))]);
         }
         round_trip(&deep);
-        for len in [65_520, 65_525, 65_530, 65_535, 65_540] {
-            let edge = "z".repeat(len);
+        let edges = [65_520, 65_525, 65_530, 65_535, 65_540].map(|len| "z".repeat(len));
+        for edge in &edges {
             round_trip(&Tree::Array(vec![leaf(Json::Text(edge.as_bytes()))]));
         }
     }

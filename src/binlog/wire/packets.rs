@@ -10,8 +10,9 @@ use super::WireError;
 /// The length that says: goes on in the next.
 const FULL: usize = 0xff_ffff;
 
-/// Bytes that are asked for at once.
-pub(super) const BUFFER: usize = 64 << 10;
+/// Bytes that are asked for at once: a record of TLS. Larger events are read past it, and an operator holds two of them
+/// for each task.
+pub(super) const BUFFER: usize = 16 << 10;
 
 /// The largest packet while signing in.
 const SMALL: usize = 64 << 10;
@@ -139,7 +140,7 @@ impl Packets {
     /// Waits until something arrives. A large packet's bytes go to their place at once.
     pub(in super::super) async fn fill(&mut self) -> Result<(), WireError> {
         let read = if self.buffer.is_empty() && self.kind.is_some() && self.left >= BUFFER {
-            let read = self.line.read_buf(&mut (&mut self.body).limit(BUFFER)).await?;
+            let read = self.line.read_buf(&mut (&mut self.body).limit(self.left)).await?;
             self.left -= read;
             read
         } else {

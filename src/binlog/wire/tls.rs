@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io;
 use std::sync::Arc;
 
+use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -50,21 +51,29 @@ fn config(tls: &TlsOptions) -> Result<ClientConfig, WireError> {
         .map_err(refused)?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
-    match (&tls.client_certificate, &tls.client_key) {
-        (None, None) => Ok(config.with_no_client_auth()),
+    let mut config = match (&tls.client_certificate, &tls.client_key) {
+        (None, None) => config.with_no_client_auth(),
         (Some(chain), Some(key)) => {
             let key = PrivateKeyDer::from_pem_slice(key)
                 .map_err(|_| refused("the client's key holds no PEM key"))?;
             config
                 .with_client_auth_cert(certificates("the client's certificate", chain)?, key)
-                .map_err(|error| refused(format!("the client's certificate and key: {error}")))
+                .map_err(|error| refused(format!("the client's certificate and key: {error}")))?
         }
-        _ => Err(refused("a client certificate needs its key and the key its certificate: give both")),
-    }
+        _ => {
+            return Err(refused("a client certificate needs its key and the key its certificate: give both"));
+        }
+    };
+    // a configuration signs in once; the memory of sessions would take 40 KiB of every task
+    config.resumption = Resumption::disabled();
+    Ok(config)
 }
 
 /// The authorities that were given, or the public ones.
 fn roots(tls: &TlsOptions) -> Result<RootCertStore, WireError> {
+    if !matches!(tls.mode, TlsMode::VerifyCa | TlsMode::VerifyIdentity) {
+        return Ok(RootCertStore::empty()); // nobody asks them
+    }
     let Some(ca) = &tls.ca else { return Ok(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()) };
     let mut roots = RootCertStore::empty();
     for certificate in certificates("the CA", ca)? {

@@ -108,10 +108,11 @@ async fn carry_out(
         }
         Chore::NoTask => {
             let before: ReindexStatus = reindex.status();
-            let waiting = (
-                "TaskNotFound",
-                "there is no SyncTask of the name in spec.taskRef.name; create it, or delete this Reindex",
+            let task = reindex.resource.as_ref().map_or("", |reindex| &reindex.spec.task_ref.name);
+            let message = format!(
+                "spec.taskRef.name: there is no SyncTask {task:?} in namespace {namespace}; create it, or delete this Reindex"
             );
+            let waiting = ("TaskNotFound", message.as_str());
             let after = super::status(&before, None, waiting, reindex.generation(), &Time(Timestamp::now()));
             if before == after {
                 return Ok(());

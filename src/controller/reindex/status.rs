@@ -38,6 +38,7 @@ pub(in super::super) fn status(
             _ => format!("{phase:?}"),
         }),
         keys_done: kept(progress.map(|p| number(p.keys_done)), before.keys_done),
+        documents: kept(progress.map(|p| number(p.documents)), before.documents),
         keys_estimate: kept(
             progress.map(|p| number(p.keys_estimate)).filter(|n| *n > 0),
             before.keys_estimate,
@@ -110,6 +111,7 @@ mod tests {
         let progress = BuildProgress {
             phase: BuildPhase::Walking,
             keys_done: 250,
+            documents: 249,
             keys_estimate: 1_000,
             rate: 50.0,
             cursor: Some("250".into()),
@@ -118,6 +120,7 @@ mod tests {
         let walking = status(&ReindexStatus::default(), Some(&progress), WAITING, Some(1), &at(5));
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         assert_eq!((text(&walking.phase), text(&walking.progress)), ("Walking".into(), "25%".into()));
+        assert_eq!((walking.keys_done, walking.documents), (Some(250), Some(249)));
         assert_eq!((text(&walking.rate), text(&walking.eta)), ("50/s".into(), "15s".into()));
         // the task is paused: what was done stays
         let paused = status(&walking, None, WAITING, Some(1), &at(6));

@@ -1,6 +1,7 @@
 //! What is written of a task: pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
 
 use super::super::events::Turn;
 use crate::api::{MappingStatus, SyncTaskStatus};
@@ -35,6 +36,8 @@ pub(super) fn status(
         columns: table.matters.clone(),
     });
     let mapping: Vec<_> = mapping.collect();
+    let kept = said.binlog_kept.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
+    let kept = if looked { kept } else { before.binlog_kept_seconds };
     SyncTaskStatus {
         observed_generation: generation.or(before.observed_generation),
         conditions: conditions.collect(),
@@ -43,10 +46,23 @@ pub(super) fn status(
         dead_letters: number(said.dead_letters, before.dead_letters),
         documents_written: number(said.documents_written, before.documents_written),
         documents_deleted: number(said.documents_deleted, before.documents_deleted),
+        binlog_kept_seconds: kept,
+        purge_after: purge_after(before, said, kept, now),
         position: position.map(ToString::to_string).or_else(|| before.position.clone()),
         mapping: if mapping.is_empty() { before.mapping.clone() } else { mapping },
         worker: Some(worker.to_owned()),
     }
+}
+
+/// When the source may purge what a task needs that was held back now, or is since before: it keeps a file for so long
+/// after its last change, and the task stands at most its lag behind that.
+fn purge_after(before: &SyncTaskStatus, said: &TaskStatus, kept: Option<i64>, now: &Time) -> Option<Time> {
+    if said.status(ConditionType::Paused) != ConditionStatus::True {
+        return None;
+    }
+    let behind = before.lag_seconds.unwrap_or(0);
+    let at = now.0.as_second().saturating_add(kept?).saturating_sub(behind);
+    before.purge_after.clone().or_else(|| Timestamp::from_second(at).ok().map(Time))
 }
 
 /// The API server takes this much of a message.

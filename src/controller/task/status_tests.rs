@@ -59,3 +59,21 @@ fn turns_are_news_and_a_busy_task_is_not() {
     let healed = status(&letters, &busy, Some(1), "me", &at(4));
     assert_eq!(reasons(&letters, &healed), [("DeadLettersEnded".to_owned(), false)]);
 }
+
+#[test]
+fn a_task_held_back_tells_how_long_the_binlog_waits() {
+    let running = TaskStatus { binlog_kept: Some(3_600), lag_seconds: 60, ..said(true, "InSync") };
+    let running = status(&SyncTaskStatus::default(), &running, Some(1), "me", &at(1));
+    assert_eq!((running.binlog_kept_seconds, &running.purge_after), (Some(3_600), &None));
+    let mut paused = TaskStatus::default();
+    paused.set(C::Paused, true, "Paused", "");
+    let first = status(&running, &paused, Some(2), "me", &at(1_000));
+    let second = status(&first, &paused, Some(2), "other", &at(2_000));
+    let seconds = |status: &SyncTaskStatus| status.purge_after.as_ref().map(|time| time.0.as_second());
+    assert_eq!((seconds(&first), seconds(&second)), (Some(1_000 + 3_600 - 60), Some(4_540)));
+    let again = TaskStatus { binlog_kept: None, ..said(true, "InSync") };
+    let mut again = again;
+    again.set(C::Paused, false, "Running", "");
+    let again = status(&second, &again, Some(3), "me", &at(3_000));
+    assert_eq!((again.binlog_kept_seconds, again.purge_after), (None, None));
+}

@@ -203,6 +203,7 @@ impl Core {
                     self.counts.deleted += 1;
                 } else {
                     self.counts.written += 1;
+                    self.builds.wrote(&waiting.pages);
                 }
                 if self.letters.none() {
                     return self.release(waiting);

@@ -16,6 +16,7 @@ struct WalkedPage {
     hold: u64,
     last: Option<Key>,
     keys: u64,
+    documents: u64,
     waiting: u64,
 }
 
@@ -88,6 +89,7 @@ impl Builds {
             cursor: None,
             first_version,
             keys_done: 0,
+            documents: 0,
             keys_estimate: if let Selection::Keys(keys) = &spec.selection { keys.len() as u64 } else { 0 },
             failed: String::new(),
         });
@@ -210,14 +212,20 @@ impl Builds {
             build.after = last.clone().or(build.after.take());
         }
         let last = last.filter(|_| build.record.phase == BuildPhase::Walking);
-        build.pages.push_back(WalkedPage { hold, last, keys: page.keys.len() as u64, waiting: 0 });
+        build.pages.push_back(WalkedPage {
+            hold,
+            last,
+            keys: page.keys.len() as u64,
+            documents: 0,
+            waiting: 0,
+        });
         true
     }
 
     /// Ids that a build awaits besides those that it walks.
     pub(super) fn also(&mut self, name: &str, hold: u64) {
         if let Some(build) = self.queue.iter_mut().find(|build| build.spec.name == name) {
-            build.pages.push_back(WalkedPage { hold, last: None, keys: 0, waiting: 0 });
+            build.pages.push_back(WalkedPage { hold, last: None, keys: 0, documents: 0, waiting: 0 });
         }
     }
 
@@ -245,12 +253,22 @@ impl Builds {
         true
     }
 
+    /// The document of an id is written: the pages of builds that wait for it count it.
+    pub(super) fn wrote(&mut self, holds: &[u64]) {
+        for hold in holds {
+            if let Some(page) = self.page(*hold) {
+                page.documents += 1;
+            }
+        }
+    }
+
     /// Moves the cursors over the pages that are wholly acknowledged. True where one moved.
     pub(super) fn advance(&mut self) -> bool {
         let mut moved = false;
         for build in &mut self.queue {
             while build.pages.front().is_some_and(|page| page.waiting == 0) {
                 let Some(page) = build.pages.pop_front() else { break };
+                build.record.documents += page.documents;
                 if build.record.phase == BuildPhase::Walking {
                     build.record.keys_done += page.keys;
                     build.record.cursor = page.last.or(build.record.cursor.take());
@@ -301,8 +319,11 @@ mod tests {
         assert!(!builds.advance());
         assert_eq!(builds.records()["b"].cursor, None);
         assert_eq!(builds.need(true), Need::Nothing);
+        builds.wrote(&[100]);
+        assert_eq!(builds.records()["b"].documents, 0);
         builds.release(100);
         assert!(builds.advance());
+        assert_eq!(builds.records()["b"].documents, 1);
         assert_eq!(
             (builds.records()["b"].cursor.clone(), builds.records()["b"].keys_done),
             (Some(Key::int(3)), 3)

@@ -333,6 +333,7 @@ mod tests {
             cursor: None,
             first_version: 1,
             keys_done: 0,
+            documents: 0,
             keys_estimate: 0,
             failed: String::new(),
         }

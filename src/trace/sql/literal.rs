@@ -233,15 +233,15 @@ pub(crate) fn write_json_value(
         Value::Decimal(digits) => json_string(digits, out)?,
         Value::Float(number) => json_number(f64::from(*number), out),
         Value::Double(number) => json_number(*number, out),
-        Value::Bytes(bytes) => match column.kind {
-            Kind::Text(text) => json_string(&text.display(bytes), out)?,
-            _ => {
-                out.push(b'"');
-                let _ = out.write_all(b"0x");
-                bytes.iter().for_each(|byte| drop(write!(out, "{byte:02x}")));
-                out.push(b'"');
+        Value::Bytes(bytes) => {
+            if let Kind::Text(text) = column.kind {
+                return json_string(&text.display(bytes), out);
             }
-        },
+            out.push(b'"');
+            let _ = out.write_all(b"0x");
+            bytes.iter().for_each(|byte| drop(write!(out, "{byte:02x}")));
+            out.push(b'"');
+        }
         Value::Json(bytes) => {
             out.extend_from_slice(crate::binlog::json::to_text(bytes)?.as_bytes());
         }

@@ -51,12 +51,11 @@ pub(crate) fn update(
     if !written {
         // An UPDATE that changed nothing that can be said: the statement stays, so that counts stay.
         let first = columns().find(|((column, _), after)| column.assignable && !after.is_absent());
-        match first {
-            Some(((column, _), after)) => assign(column, after, &mut written, out)?,
-            None => {
-                let name = table.columns.first().map_or("", |column| &column.quoted);
-                out.extend_from_slice(format!("{name}={name}").as_bytes());
-            }
+        if let Some(((column, _), after)) = first {
+            assign(column, after, &mut written, out)?;
+        } else {
+            let name = table.columns.first().map_or("", |column| &column.quoted);
+            out.extend_from_slice(format!("{name}={name}").as_bytes());
         }
     }
     which(table, from, out)

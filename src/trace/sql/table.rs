@@ -212,10 +212,10 @@ fn key(map: &TableMap, columns: &[Column], shape: Option<&Shape>) -> Vec<usize> 
     if let Some(primary) = whole(&shape.primary) {
         return primary;
     }
-    let unique = shape.unique.iter().filter(|(_, names)| {
+    let mut unique = shape.unique.iter().filter(|(_, names)| {
         names.iter().all(|name| shape.named(name).is_some_and(|column| !column.nullable))
     });
-    unique.filter_map(|(_, names)| whole(names)).next().unwrap_or_default()
+    unique.find_map(|(_, names)| whole(names)).unwrap_or_default()
 }
 
 impl Table {

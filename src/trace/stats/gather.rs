@@ -295,7 +295,9 @@ impl<'r> Gather<'r> {
         let table = &chosen.table;
         let mut hasher = DefaultHasher::new();
         table.name.hash(&mut hasher);
-        values.iter().for_each(|value| hash_value(value, &mut hasher));
+        for value in values {
+            hash_value(value, &mut hasher);
+        }
         let hot = self.stats.hot.entry(&hasher.finish(), || {
             let mut text = Vec::new();
             for (column, value) in key.iter().filter_map(|index| table.columns.get(*index)).zip(values) {

@@ -84,6 +84,9 @@ fn with_amounts<'h>(first: &[&'h str]) -> Vec<&'h str> {
 /// What a list of transactions is sorted by, and how that is shown.
 pub(super) type Measure = (&'static str, fn(u64) -> String);
 
+/// A list of transactions: its title, its rows by weight, what they are sorted by.
+pub(super) type List<'s> = (&'static str, &'s [(u64, Listed)], Measure);
+
 impl Stats {
     /// For people.
     pub fn text(&mut self) -> String {
@@ -197,7 +200,7 @@ impl Stats {
         table("statements as text", &["at (UTC)", "statement"], &ddl, 2, out);
     }
 
-    pub(super) fn lists(&self) -> [(&'static str, &[(u64, Listed)], Measure); 4] {
+    pub(super) fn lists(&self) -> [List<'_>; 4] {
         [
             (
                 "longest transactions (first statement's second to commit)",
@@ -241,11 +244,6 @@ impl Stats {
                 "deleted": amount.deleted, "bytes": amount.bytes,
             })
         };
-        let named = |name: &str, value: Json, amount: Json| {
-            let mut amount = amount;
-            amount[name] = value;
-            amount
-        };
         let list = |list: &[(u64, Listed)], measure: &str| -> Vec<Json> {
             list.iter().map(|(weight, listed)| listed_json(*weight, listed, measure)).collect()
         };
@@ -255,9 +253,7 @@ impl Stats {
             "total": amount(&self.total),
             "statements": self.statements,
             "tables": self.tables.iter().map(|(name, a)| {
-                let mut row = named("database", json!(name.schema), amount(a));
-                row["table"] = json!(name.table);
-                row
+                named("table", json!(name.table), named("database", json!(name.schema), amount(a)))
             }).collect::<Vec<_>>(),
             "intervalSeconds": self.width,
             "intervals": self.intervals.iter()
@@ -299,10 +295,17 @@ fn listed_row(weight: u64, listed: &Listed, show: fn(u64) -> String) -> Vec<Stri
 
 fn listed_json(weight: u64, listed: &Listed, measure: &str) -> Json {
     let tx = &listed.tx;
-    let mut row = json!({
+    let row = json!({
         "gtid": tx.id(), "file": &*tx.file, "position": tx.start, "committed": iso(tx.time()),
         "threadId": tx.thread_id, "rows": listed.rows, "bytes": listed.bytes, "tables": listed.tables,
     });
-    row[measure] = json!(weight);
-    row
+    named(measure, json!(weight), row)
+}
+
+/// An object with one more member.
+fn named(name: &str, value: Json, mut object: Json) -> Json {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(name.to_owned(), value);
+    }
+    object
 }

@@ -115,7 +115,9 @@ mod tests {
         sum.add(top);
         assert_eq!(sum.heaviest(1), [(&0, &2000)]);
         let mut largest = Largest::new(2);
-        [3, 9, 1, 7].into_iter().for_each(|n| largest.offer(n, || n));
+        for n in [3, 9, 1, 7] {
+            largest.offer(n, || n);
+        }
         assert_eq!(largest.all, [(9, 9), (7, 7)]);
     }
 }
