@@ -1,6 +1,7 @@
 //! Tables of every shape, what they hold before, and a workload that changes them.
 
 /// A table with its rows before the workload and the statements that change it.
+#[derive(Clone, Copy)]
 pub(crate) struct Table {
     /// As it is called, without quotes.
     pub(crate) name: &'static str,
@@ -178,7 +179,7 @@ pub(crate) const TABLES: &[Table] = &[
               JSON_ARRAY(1e100,1e15,123456789012345.0,0.00001,1e-20,65535,65536,-32769,2147483648,1.0,CAST(7 AS UNSIGNED)),5),
             (6,'{"it''s":"\\\\","é":"😀"}',JSON_ARRAY(1.50,'1.50',CAST(CAST('10:11:12.5' AS TIME(1)) AS JSON)),6),
             (7,'1.0','1',7),(8,CAST(CAST(3 AS UNSIGNED) AS JSON),'true',8),(9,'{"d":1.0,"i":1}','2147483648',9)"#],
-        &[r#"UPDATE documents SET j = JSON_SET(j, '$.a', 2, '$.b[2].c', 'z'), k = JSON_ARRAY_INSERT(k, '$[0]', 1) WHERE id = 1"#,
+        &["UPDATE documents SET j = JSON_SET(j, '$.a', 2, '$.b[2].c', 'z'), k = JSON_ARRAY_INSERT(k, '$[0]', 1) WHERE id = 1",
           "UPDATE documents SET k = JSON_REMOVE(k, '$[0]'), n = 7 WHERE id = 5",
           "UPDATE documents SET j = JSON_SET(j, '$.t', CAST('01:02:03' AS TIME), '$.x', 1.250) WHERE id = 5",
           r#"UPDATE documents SET j = JSON_REPLACE(j, '$.d', 'new "q"'), k = JSON_SET(k, '$[0]', JSON_OBJECT('x', 1)) WHERE id = 1"#,
