@@ -203,7 +203,7 @@ async fn a_whole_binlog_is_replayed_on_an_empty_server() {
             "INSERT INTO a (v) VALUES ('x'), ('y'), ('z')",
             "CREATE TABLE b AS SELECT id, v FROM a WHERE id > 1",
             "CREATE TABLE c LIKE a",
-            "ALTER TABLE c ADD COLUMN w INT FIRST, ADD g INT AS (id + 1) STORED",
+            "ALTER TABLE c ADD COLUMN w INT FIRST, ADD g INT AS (n + 1) STORED",
             "INSERT INTO c (id, w) VALUES (5, 6)",
             "CREATE VIEW vw AS SELECT 'é;' AS x FROM a",
             "CREATE TABLE log (what TEXT)",
@@ -233,7 +233,7 @@ async fn a_whole_binlog_is_replayed_on_an_empty_server() {
     let (other, scratch) = (MysqlServer::start(MysqlOptions::default()).await, Scratch::new("trace-replay"));
     apply(&other, &scratch, "replay.sql", &out);
     let expected = fingerprint(&mut server.conn().await, "od`d").await;
-    assert_eq!(expected.len(), 6, "{:?}", expected.keys());
+    assert_eq!(expected.len(), 5, "{:?}", expected.keys());
     let wrong = differences(&expected, &fingerprint(&mut other.conn().await, "od`d").await, &[]);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // A change logged as text cannot be taken back, and says so.
