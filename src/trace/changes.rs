@@ -39,6 +39,11 @@ const GUARD: &[u8] =
 const LENIENT: &[u8] = b"SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES';\n";
 const STRICT: &[u8] = b"SET SESSION sql_mode = @binlog_operator_strict;\n";
 
+/// The first version whose binlog has what foreign keys cascade, as GTID events write versions.
+const CASCADES_LOGGED: u32 = 90_600;
+/// NO_FOREIGN_KEY_CHECKS_F of rows events.
+const NO_FOREIGN_KEY_CHECKS: u16 = 2;
+
 /// Writes changes.
 pub(super) struct Changes<'r> {
     request: &'r Request,
@@ -54,6 +59,8 @@ pub(super) struct Changes<'r> {
     /// Rows and statements written by the open transaction.
     pending: (u64, u64),
     warnings: Vec<String>,
+    /// The open transaction's foreign keys are checked and act.
+    checks_keys: bool,
 }
 
 impl<'r> Changes<'r> {
@@ -68,6 +75,7 @@ impl<'r> Changes<'r> {
             written: 0,
             pending: (0, 0),
             warnings: Vec::new(),
+            checks_keys: false,
         }
     }
 
@@ -88,10 +96,25 @@ impl<'r> Changes<'r> {
                     (Some(xid), false) => format!("-- {tx}\nXA START {xid};\n"),
                     _ => format!("-- {tx}\nBEGIN;\n"),
                 };
-                self.text(&text)
+                self.text(&text)?;
+                self.text(if self.checks_keys { "SET SESSION foreign_key_checks = 1;\n" } else { "" })
             }
-            Form::Rollback => self.text("COMMIT;\n"),
+            Form::Rollback => self
+                .text(if self.checks_keys { "SET SESSION foreign_key_checks = 0;\n" } else { "" })
+                .and_then(|()| self.text("COMMIT;\n")),
             _ => Ok(()),
+        }
+    }
+
+    /// Before MySQL 9.6, and on MariaDB, what foreign keys did is not in the binlog: they have to do it again.
+    fn check_keys(&mut self, tx: &Transaction, rows: &RowsEvent<'_>) {
+        self.checks_keys = tx.server_version < CASCADES_LOGGED && rows.flags & NO_FOREIGN_KEY_CHECKS == 0;
+        if self.checks_keys && self.request.form == Form::Rollback && rows.kind != RowsKind::Insert {
+            let warning = "these binlogs are of a server that does not log what foreign keys cascade (MySQL before \
+                           9.6, MariaDB): rows that ON DELETE CASCADE removed do not come back";
+            if !self.warnings.iter().any(|known| known == warning) {
+                self.warnings.push(warning.to_owned());
+            }
         }
     }
 
@@ -125,7 +148,7 @@ impl<'r> Changes<'r> {
         let query = statement.query;
         let sql = query.sql.trim_end().trim_end_matches(" START TRANSACTION");
         let mut text = String::new();
-        if !query.schema.is_empty() {
+        if !query.schema.is_empty() && !statement.needs_no_schema {
             let mut schema = Vec::new();
             sql::identifier(&query.schema, &mut schema);
             let _ = writeln!(text, "USE {};", String::from_utf8_lossy(&schema));
@@ -266,6 +289,9 @@ impl Output for Changes<'_> {
                 continue;
             }
             if selected == 0 {
+                if self.mark.is_none() {
+                    self.check_keys(tx, &rows);
+                }
                 self.begin(tx)?;
                 if let (Some(query), Form::Sql) = (self.query.take(), self.request.form) {
                     self.text(&format!("-- {}\n", head(&query)))?;
@@ -373,9 +399,13 @@ impl Output for Changes<'_> {
                 (Some(xid), _) if streamed_xa => {
                     self.text(&format!("XA END {xid};\nXA COMMIT {xid} ONE PHASE;\n"))?;
                 }
+                _ if self.checks_keys => self.text("COMMIT;\nSET SESSION foreign_key_checks = 0;\n")?,
                 _ => self.text("COMMIT;\n")?,
             },
-            Form::Rollback if rows > 0 => self.text(&format!("-- undo {tx}\nBEGIN;\n"))?,
+            Form::Rollback if rows > 0 => {
+                let keys = if self.checks_keys { "SET SESSION foreign_key_checks = 1;\n" } else { "" };
+                self.text(&format!("-- undo {tx}\nBEGIN;\n{keys}"))?;
+            }
             _ => {}
         }
         Ok(rows)

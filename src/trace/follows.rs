@@ -71,8 +71,8 @@ impl Follows {
     }
 }
 
-fn gap(file: &str, next: &str, reason: &str) -> TraceError {
-    let reason = format!("{reason}; give the files in order and without a gap, or --allow-gaps");
+fn gap(file: &str, next: &str, what: &str) -> TraceError {
+    let reason = format!("{what}; give the files in order and without a gap, or --allow-gaps");
     TraceError::Gap { file: file.to_owned(), next: next.to_owned(), reason }
 }
 

@@ -4,8 +4,8 @@
 //! ([`Request`]). Out: text, written as it comes, and an [`Outcome`] with counts, warnings and why it ended. Only
 //! whole transactions come out; what may fail is [`TraceError`].
 //!
-//! Files are surveyed once for where their transactions begin ([`survey`]), then read in chunks by several workers,
-//! the last one first where changes are taken back. A transaction is held in [`pieces`] until it is whole, beyond a
+//! Files are surveyed once for where their transactions begin (`survey`), then read in chunks by several workers,
+//! the last one first where changes are taken back. A transaction is held in `pieces` until it is whole, beyond a
 //! limit in a file: memory does not grow with the input.
 
 mod changes;

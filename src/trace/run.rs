@@ -75,9 +75,9 @@ impl Part {
 
 /// One of the forms of output.
 enum Sink<'r> {
-    Changes(Changes<'r>),
-    Exact(Exact<'r>),
-    Events(Events<'r>),
+    Changes(Box<Changes<'r>>),
+    Exact(Box<Exact<'r>>),
+    Events(Box<Events<'r>>),
     Gather(Box<Gather<'r>>),
 }
 
@@ -85,11 +85,20 @@ enum Sink<'r> {
 macro_rules! with {
     ($sink:expr, $out:ident => $body:expr) => {
         match $sink {
-            Sink::Changes($out) => $body,
-            Sink::Exact($out) => $body,
-            Sink::Events($out) => $body,
-            Sink::Gather($out) => {
-                let $out = &mut **$out;
+            Sink::Changes(sink) => {
+                let $out = &mut **sink;
+                $body
+            }
+            Sink::Exact(sink) => {
+                let $out = &mut **sink;
+                $body
+            }
+            Sink::Events(sink) => {
+                let $out = &mut **sink;
+                $body
+            }
+            Sink::Gather(sink) => {
+                let $out = &mut **sink;
                 $body
             }
         }
@@ -99,10 +108,10 @@ macro_rules! with {
 impl<'r> Sink<'r> {
     fn new(request: &'r Request, fates: &Arc<Fates>, checksum: crate::binlog::Checksum) -> Self {
         match request.form {
-            Form::ExactRollback => Self::Exact(Exact::new(request, Arc::clone(fates), checksum)),
-            Form::Events => Self::Events(Events::new(request)),
+            Form::ExactRollback => Self::Exact(Box::new(Exact::new(request, Arc::clone(fates), checksum))),
+            Form::Events => Self::Events(Box::new(Events::new(request))),
             Form::Stats => Self::Gather(Box::new(Gather::new(request))),
-            _ => Self::Changes(Changes::new(request, Arc::clone(fates))),
+            _ => Self::Changes(Box::new(Changes::new(request, Arc::clone(fates)))),
         }
     }
 

@@ -82,11 +82,12 @@ impl Selection {
     /// transaction is in the first, the last file.
     pub(super) fn may_hold(&self, tx: &Transaction, first: bool, last: bool) -> bool {
         let time = tx.time();
-        let early = first && self.start_position.is_some_and(|at| tx.start < at);
-        let late = last && self.stop_position.is_some_and(|at| tx.start >= at);
+        let after_start = !first || self.start_position.is_none_or(|at| tx.start >= at);
+        let before_stop = !last || self.stop_position.is_none_or(|at| tx.start < at);
+        let placed = after_start && before_stop;
         let timed = self.start_time.is_none_or(|start| time >= start)
             && self.stop_time.is_none_or(|stop| time < stop);
-        !early && !late && timed && self.holds_gtid(tx)
+        placed && timed && self.holds_gtid(tx)
     }
 
     fn holds_gtid(&self, tx: &Transaction) -> bool {

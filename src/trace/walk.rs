@@ -45,6 +45,9 @@ pub(super) struct Statement<'q> {
     pub(super) ddl: Ddl,
     /// It changes rows, and no row events say which.
     pub(super) changes_rows: bool,
+    /// The current schema is none of its business (LOG_EVENT_SUPPRESS_USE_F): it may not be there, as before CREATE
+    /// DATABASE.
+    pub(super) needs_no_schema: bool,
     /// INSERT_ID and the like that came before it.
     pub(super) insert_id: Option<u64>,
     /// Seconds since 1970 when it began.
@@ -329,9 +332,13 @@ impl<'r> Walk<'r> {
         };
         let timestamp = event.header.timestamp;
         self.counts.statements += 1;
-        out.statement(tx, &Statement { query, ddl, changes_rows, insert_id, timestamp, at })
+        let needs_no_schema = event.header.flags & SUPPRESS_USE != 0;
+        out.statement(tx, &Statement { query, ddl, changes_rows, needs_no_schema, insert_id, timestamp, at })
     }
 }
+
+/// LOG_EVENT_SUPPRESS_USE_F of QUERY events.
+const SUPPRESS_USE: u16 = 8;
 
 /// The beginning of a statement, in one line.
 pub(super) fn head(sql: &str) -> String {

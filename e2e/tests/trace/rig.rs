@@ -101,6 +101,7 @@ pub(crate) async fn fingerprint(conn: &mut Conn, database: &str) -> BTreeMap<Str
         .await
         .unwrap();
     let mut all = BTreeMap::new();
+    let schema = database.replace('`', "``");
     for table in tables {
         let columns: Vec<(String, String)> = conn
             .exec(
@@ -111,7 +112,7 @@ pub(crate) async fn fingerprint(conn: &mut Conn, database: &str) -> BTreeMap<Str
             .await
             .unwrap();
         let expressions: Vec<String> = columns.iter().map(|(name, kind)| expression(name, kind)).collect();
-        let quoted = format!("`{database}`.`{}`", table.replace('`', "``"));
+        let quoted = format!("`{schema}`.`{}`", table.replace('`', "``"));
         let rows: Vec<Row> = conn
             .query(format!("SELECT {} FROM {quoted}", expressions.join(", ")))
             .await

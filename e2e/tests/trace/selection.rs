@@ -168,6 +168,13 @@ async fn records_events_and_statistics() {
     );
     assert_eq!(stats["hotRows"][0]["changes"], 3);
     assert_eq!(stats["mostRows"][0]["rows"], 3);
+    let page = trace(&["stats", "--format", "html", binlog]).ok();
+    assert!(
+        page.starts_with("<!doctype html>")
+            && page.contains("shop.orders")
+            && page.matches("<svg").count() == 2
+    );
+    assert!(!page.contains("http") && !page.contains("<script"), "the page needs nothing else");
     let text = trace(&["stats", binlog]).ok();
     for expected in [
         "12 transactions",

@@ -23,12 +23,58 @@ fn write_value(tree: &Tree<'_>, out: &mut Vec<u8>) -> Result<u8, Malformed> {
         Tree::Leaf(leaf) => scalar(leaf, out),
         Tree::Object(_) | Tree::Array(_) => {
             let is_array = u8::from(matches!(tree, Tree::Array(_))) * 2;
-            let at = out.len();
-            if container(tree, false, out)? {
-                return Ok(is_array);
-            }
-            out.truncate(at);
-            if container(tree, true, out)? { Ok(is_array | 1) } else { Err(TOO_LARGE) }
+            let (small, _) = forms(tree);
+            let is_large = small > SMALL;
+            container(tree, is_large, out)?;
+            Ok(is_array | u8::from(is_large))
+        }
+    }
+}
+
+/// A small container has so many bytes at most.
+const SMALL: usize = 0xffff;
+
+/// Bytes of a container in its small and in its large form.
+fn forms(tree: &Tree<'_>) -> (usize, usize) {
+    let (count, keys, key_bytes, (small, large)) = match tree {
+        Tree::Object(members) => (
+            members.len(),
+            members.len(),
+            members.iter().map(|(key, _)| key.len()).sum::<usize>(),
+            sum(members.iter().map(|(_, value)| value)),
+        ),
+        Tree::Array(cells) => (cells.len(), 0, 0, sum(cells.iter())),
+        Tree::Leaf(_) => (0, 0, 0, (0, 0)),
+    };
+    (4 + keys * 4 + count * 3 + key_bytes + small, 8 + keys * 6 + count * 5 + key_bytes + large)
+}
+
+fn sum<'t>(values: impl Iterator<Item = &'t Tree<'t>>) -> (usize, usize) {
+    values.map(outside).fold((0, 0), |(a, b), (small, large)| (a + small, b + large))
+}
+
+/// Bytes of a value outside its entry, in a small and in a large container.
+fn outside(tree: &Tree<'_>) -> (usize, usize) {
+    let same = |len| (len, len);
+    let text = |len: usize| len + 1 + len.checked_ilog2().unwrap_or(0) as usize / 7;
+    match tree {
+        Tree::Leaf(Json::Int(number)) => match (i16::try_from(*number), i32::try_from(*number)) {
+            (Ok(_), _) => same(0),
+            (_, Ok(_)) => (4, 0),
+            _ => same(8),
+        },
+        Tree::Leaf(Json::UInt(number)) => match (u16::try_from(*number), u32::try_from(*number)) {
+            (Ok(_), _) => same(0),
+            (_, Ok(_)) => (4, 0),
+            _ => same(8),
+        },
+        Tree::Leaf(Json::Double(_)) => same(8),
+        Tree::Leaf(Json::Text(bytes)) => same(text(bytes.len())),
+        Tree::Leaf(Json::Opaque { data, .. }) => same(1 + text(data.len())),
+        Tree::Leaf(Json::Null | Json::Bool(_) | Json::Container(_)) => same(0),
+        container => {
+            let (small, large) = forms(container);
+            same(if small > SMALL { large } else { small })
         }
     }
 }
@@ -77,14 +123,14 @@ fn sized(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
-/// Count, size, the entries of keys and values, the keys, the values. False where it is too large for the form.
-fn container(tree: &Tree<'_>, large: bool, out: &mut Vec<u8>) -> Result<bool, Malformed> {
+/// Count, size, the entries of keys and values, the keys, the values.
+fn container(tree: &Tree<'_>, large: bool, out: &mut Vec<u8>) -> Result<(), Malformed> {
     let start = out.len();
     let width = if large { 4 } else { 2 };
     let (keys, values): (Vec<&str>, Vec<&Tree<'_>>) = match tree {
         Tree::Object(members) => members.iter().map(|(key, value)| (key.as_str(), value)).unzip(),
         Tree::Array(cells) => (Vec::new(), cells.iter().collect()),
-        Tree::Leaf(_) => return Ok(false),
+        Tree::Leaf(_) => (Vec::new(), Vec::new()),
     };
     let entries = 2 * width + keys.len() * (width + 2);
     out.resize(start + entries + values.len() * (width + 1), 0);
@@ -109,13 +155,11 @@ fn container(tree: &Tree<'_>, large: bool, out: &mut Vec<u8>) -> Result<bool, Ma
         } else {
             put(out, entry + 1, width, offset);
         }
-        if !large && out.len() - start > 0xffff {
-            return Ok(false);
-        }
     }
     let size = out.len() - start;
     put(out, start + width, width, size);
-    Ok(size as u64 <= if large { u64::from(u32::MAX) } else { 0xffff } && (large || values.len() <= 0xffff))
+    let most = if large { u32::MAX as usize } else { SMALL };
+    if size <= most { Ok(()) } else { Err(TOO_LARGE) }
 }
 
 /// Overwrites `width` bytes with a number in little endian.
@@ -165,5 +209,14 @@ mod tests {
         let large: Vec<_> = (0..40).map(|_| leaf(Json::Text(wide.as_bytes()))).chain(scalars).collect();
         round_trip(&Tree::Object(vec![("k".into(), Tree::Array(large)), ("z".into(), object)]));
         round_trip(&Tree::Array(vec![leaf(Json::Int(1)); 70_000]));
+        let mut deep = leaf(Json::Text(wide.as_bytes()));
+        for _ in 0..100 {
+            deep = Tree::Array(vec![deep, leaf(Json::Int(100_000))]);
+        }
+        round_trip(&deep);
+        let edges = [65_520, 65_525, 65_530, 65_535, 65_540].map(|len| "z".repeat(len));
+        for edge in &edges {
+            round_trip(&Tree::Array(vec![leaf(Json::Text(edge.as_bytes()))]));
+        }
     }
 }

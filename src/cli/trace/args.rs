@@ -53,7 +53,7 @@ pub(in crate::cli) struct RollbackArgs {
 /// `trace stats`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct StatsArgs {
-    /// Text for people, or JSON.
+    /// Text for people, JSON, or a page of HTML.
     #[arg(long, value_enum, default_value_t = StatsFormat::Text)]
     pub(super) format: StatsFormat,
     /// Seconds of an interval; without it chosen by the span.
@@ -91,6 +91,8 @@ pub(super) enum StatsFormat {
     Text,
     /// JSON.
     Json,
+    /// One HTML file with charts that needs nothing else.
+    Html,
 }
 
 /// Kinds of changes.

@@ -1,6 +1,7 @@
 //! `trace`: binlogs as SQL, rollback, statistics, events.
 
 mod args;
+mod progress;
 mod selection;
 
 use std::fs::File;
@@ -199,11 +200,14 @@ fn work(
         },
     };
     let mut out = BufWriter::with_capacity(BUFFER, out);
+    let bar = progress::Bar::of(args.files.iter().map(std::path::PathBuf::as_path), progress);
     let mut outcome = run(request, inputs, schema, progress, &mut out);
+    drop(bar);
     if let Some(counted) = &mut outcome.stats {
         let text = match stats {
             StatsFormat::Text => counted.text(),
             StatsFormat::Json => counted.json(),
+            StatsFormat::Html => counted.html(),
         };
         if let Err(source) = out.write_all(text.as_bytes())
             && outcome.error.is_none()

@@ -58,7 +58,7 @@ pub(crate) fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {
 /// Appends a column's value for an assignment or a comparison by key.
 pub(crate) fn write_value(column: &Column, value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), BinlogError> {
     match value {
-        // A diff's document before stands elsewhere: whoever has it writes both together.
+        // A difference of JSON has no value without the document before: whoever has it writes both together.
         Value::Absent | Value::Null | Value::JsonDiff(_) => out.extend_from_slice(b"NULL"),
         Value::Int(number) => out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes()),
         Value::UInt(number) | Value::Bit(number) | Value::Set(number) => {

@@ -13,7 +13,7 @@ const TEXT_INTERVALS: usize = 60;
 const JSON_INTERVALS: usize = 1440;
 
 /// A moment for people: `2026-11-21 12:00:00.000000`.
-fn moment(micros: u64) -> String {
+pub(super) fn moment(micros: u64) -> String {
     let mut out = Vec::new();
     record::time(micros, &mut out);
     String::from_utf8_lossy(&out).replace('T', " ").trim_end_matches('Z').to_owned()
@@ -25,7 +25,7 @@ fn iso(micros: u64) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-fn span(micros: u64) -> String {
+pub(super) fn span(micros: u64) -> String {
     match micros {
         0..1_000 => format!("{micros} us"),
         1_000..1_000_000 => format!("{:.1} ms", micros as f64 / 1e3),
@@ -34,7 +34,7 @@ fn span(micros: u64) -> String {
     }
 }
 
-fn bytes(count: u64) -> String {
+pub(super) fn bytes(count: u64) -> String {
     match count {
         0..10_000 => format!("{count} B"),
         10_000..10_000_000 => format!("{:.1} kB", count as f64 / 1e3),
@@ -82,7 +82,10 @@ fn with_amounts<'h>(first: &[&'h str]) -> Vec<&'h str> {
 }
 
 /// What a list of transactions is sorted by, and how that is shown.
-type Measure = (&'static str, fn(u64) -> String);
+pub(super) type Measure = (&'static str, fn(u64) -> String);
+
+/// A list of transactions: its title, its rows by weight, what they are sorted by.
+pub(super) type List<'s> = (&'static str, &'s [(u64, Listed)], Measure);
 
 /// A list of transactions: its title, what it holds, what it is sorted by.
 type List<'l> = (&'static str, &'l [(u64, Listed)], Measure);
@@ -200,7 +203,7 @@ impl Stats {
         table("statements as text", &["at (UTC)", "statement"], &ddl, 2, out);
     }
 
-    fn lists(&self) -> [List<'_>; 4] {
+    pub(super) fn lists(&self) -> [List<'_>; 4] {
         [
             (
                 "longest transactions (first statement's second to commit)",
@@ -244,11 +247,6 @@ impl Stats {
                 "deleted": amount.deleted, "bytes": amount.bytes,
             })
         };
-        let named = |name: &str, value: Json, amount: Json| {
-            let mut amount = amount;
-            with(&mut amount, name, value);
-            amount
-        };
         let list = |list: &[(u64, Listed)], measure: &str| -> Vec<Json> {
             list.iter().map(|(weight, listed)| listed_json(*weight, listed, measure)).collect()
         };
@@ -258,9 +256,7 @@ impl Stats {
             "total": amount(&self.total),
             "statements": self.statements,
             "tables": self.tables.iter().map(|(name, a)| {
-                let mut row = named("database", json!(name.schema), amount(a));
-                with(&mut row, "table", json!(name.table));
-                row
+                named("table", json!(name.table), named("database", json!(name.schema), amount(a)))
             }).collect::<Vec<_>>(),
             "intervalSeconds": self.width,
             "intervals": self.intervals.iter()
@@ -302,12 +298,19 @@ fn listed_row(weight: u64, listed: &Listed, show: fn(u64) -> String) -> Vec<Stri
 
 fn listed_json(weight: u64, listed: &Listed, measure: &str) -> Json {
     let tx = &listed.tx;
-    let mut row = json!({
+    let row = json!({
         "gtid": tx.id(), "file": &*tx.file, "position": tx.start, "committed": iso(tx.time()),
         "threadId": tx.thread_id, "rows": listed.rows, "bytes": listed.bytes, "tables": listed.tables,
     });
-    with(&mut row, measure, json!(weight));
-    row
+    named(measure, json!(weight), row)
+}
+
+/// An object with one more member.
+fn named(name: &str, value: Json, mut object: Json) -> Json {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(name.to_owned(), value);
+    }
+    object
 }
 
 /// Puts a member into an object.
