@@ -33,7 +33,7 @@ pub struct Sink {
     validation = Rule::new("self.addresses.all(a, !a.contains('@'))")
         .message("addresses carry a login: put the login into a Secret and name it in auth"),
     validation = Rule::new(format!("self.index.matches(r'{INDEX}')"))
-        .message("index: use lower case, no blanks and none of \\/*?\"<>|,#: and begin with a letter or digit")
+        .message("index: use lower case, no blanks, no punctuation but - _ . and +, and begin with a letter or digit")
 )]
 pub struct Elasticsearch {
     /// Addresses of the cluster's nodes, or of a load balancer.

@@ -42,6 +42,8 @@ fn bad() -> Vec<(Value, &'static str)> {
     let task = |pointer: &str, value: Value| with(task(), pointer, value);
     let mut long = self::task();
     long["metadata"]["name"] = json!("x".repeat(201));
+    let mut full = reindex();
+    full["metadata"]["name"] = json!("full");
     let part = |selection: Value| with(reindex(), "/selection", selection);
     let rule = |rule: Value| task("/mapping/tables", json!([rule]));
     vec![
@@ -52,9 +54,12 @@ fn bad() -> Vec<(Value, &'static str)> {
         (task("/state", json!("running")), "supported values: \"Running\", \"Paused\", \"Stopped\""),
         (
             task("/sink/elasticsearch/index", json!("Orders")),
-            "spec.sink.elasticsearch.index in body should match",
+            "index: use lower case, no blanks, no punctuation but - _ . and +, and begin with a letter or digit",
         ),
-        (task("/sink/elasticsearch/addresses", json!(["http://u:p@h"])), "addresses[0] in body should match"),
+        (
+            task("/sink/elasticsearch/addresses", json!(["http://u:p@h"])),
+            "addresses carry a login: put the login into a Secret and name it in auth",
+        ),
         (task("/sink/elasticsearch/auth", json!({})), "must validate one and only one schema (oneOf)"),
         (task("/limits/queryTimeout", json!("2h")), "must be between 1s and 1h"),
         (task("/limits/bulkTimeout", json!("11m")), "must be between 1s and 10m"),
@@ -101,6 +106,7 @@ fn bad() -> Vec<(Value, &'static str)> {
             "clientSecretRef does nothing with mode Disabled",
         ),
         (task("/worker", json!({"image": "other"})), "worker needs isolation: Dedicated"),
+        (full, "must be another one than full, which is the name of a task's own builds"),
         (long, "must be at most 200 characters, as names of other objects are made of it"),
         (part(json!({"range": {}})), "min or max must be given"),
         (part(json!({"range": {"min": 5, "max": 5}})), "min must be below max (max is excluded)"),
@@ -215,7 +221,8 @@ async fn kubectl_shows_defaults_columns_short_names_and_explanations() {
     assert_eq!(task["spec"]["onGap"], "Repair", "{task}");
     assert_eq!(columns(&space, &["get", "st"]).await, ["NAME", "STATE", "READY", "LAG", "DEAD", "AGE"]);
     let wide = columns(&space, &["get", "st", "-o", "wide"]).await;
-    assert_eq!(wide, ["NAME", "STATE", "READY", "LAG", "DEAD", "POSITION", "PENDING", "WORKER", "AGE"]);
+    let more = ["POSITION", "PENDING", "WORKER", "PURGE-AFTER", "AGE"];
+    assert_eq!(wide, [&["NAME", "STATE", "READY", "LAG", "DEAD"][..], &more].concat());
     assert_eq!(columns(&space, &["get", "rx"]).await, ["NAME", "PHASE", "PROGRESS", "RATE", "ETA", "AGE"]);
     let both = space.run(&["get", "binlog", "-o", "name"]).await;
     assert_eq!(both, "reindex.binlog-operator.io/part\nsynctask.binlog-operator.io/orders\n");
