@@ -10,9 +10,9 @@ use sqlparser::tokenizer::Token;
 
 use super::analysis::is_dual;
 use super::error::{MappingError, fragment};
-use super::text::{Lexed, quoted, the_mark};
+use super::text::{Lexed, the_mark};
 use super::{functions, syntax};
-use crate::model::{Catalog, TableName};
+use crate::model::{Catalog, TableName, quoted};
 
 /// A query with what belongs to its meaning.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
