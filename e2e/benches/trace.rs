@@ -14,6 +14,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use e2e::mysql::mysqlbinlog;
+use e2e::operator::binary;
 use e2e::scratch::project;
 use e2e::{MysqlOptions, MysqlServer};
 
@@ -67,8 +68,7 @@ fn measured(name: &str, megabytes: f64, mut run: impl FnMut() -> u64) -> f64 {
 
 /// Runs the release build; its largest resident size in MiB.
 fn trace(args: &[&str]) -> u64 {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| project("target"), PathBuf::from);
-    let mut child = Command::new(target.join("release/binlog-operator"))
+    let mut child = Command::new(binary())
         .arg("trace")
         .args(args)
         .stdout(Stdio::null())
@@ -149,18 +149,7 @@ async fn generated(megabytes: u64) -> (PathBuf, PathBuf) {
     }
     server.flush_logs().await;
     std::fs::create_dir_all(&folder).unwrap();
-    let port = format!("-P{}", server.port());
-    let dump = [
-        "mysqldump",
-        "--no-defaults",
-        "-uroot",
-        "-h127.0.0.1",
-        &port,
-        "--no-data",
-        "--no-tablespaces",
-        "bench",
-    ];
-    std::fs::write(&ddl, e2e::process::script("mysql.sh", &dump)).unwrap();
+    std::fs::write(&ddl, server.dump_ddl("bench")).unwrap();
     let part = folder.join("part");
     std::fs::copy(&file, &part).unwrap();
     std::fs::rename(part, &binlog).unwrap();

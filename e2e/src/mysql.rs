@@ -215,6 +215,13 @@ impl MysqlServer {
         (row.get(0).unwrap(), row.get(1).unwrap(), row.get(4).unwrap())
     }
 
+    /// The DDL of a database's tables, as mysqldump writes it.
+    pub fn dump_ddl(&self, database: &str) -> String {
+        let port = format!("-P{}", self.port());
+        let login = ["mysqldump", "--no-defaults", "-uroot", "-h127.0.0.1", &port];
+        script("mysql.sh", &[&login[..], &["--no-data", "--no-tablespaces", database]].concat())
+    }
+
     /// Begins a new binlog file.
     pub async fn flush_logs(&self) {
         self.run(&["FLUSH BINARY LOGS"]).await;

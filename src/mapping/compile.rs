@@ -220,7 +220,7 @@ fn walk_text(template: &Template, analysis: &Analysis<'_>, main: &Main<'_>, key:
     let in_key = |name: &String| columns.iter().any(|c| same_column(&c.column.name, name));
     let mut text = WalkText {
         alias: table.alias.clone(),
-        main: format!("{} AS {}", table.table.quoted(), super::text::quoted(&table.alias)),
+        main: format!("{} AS {}", table.table.quoted(), crate::model::quoted(&table.alias)),
         columns: table.catalog.columns.iter().map(|c| c.column.name.clone()).collect(),
         key: columns.iter().map(|c| c.column.name.clone()).collect(),
         unique: !primary.is_empty() && primary.iter().all(in_key),

@@ -5,8 +5,7 @@ use super::compat::Operand;
 use super::keys::{self, Bound};
 use super::paths::{Link, Route, Tree};
 use super::scope::ColRef;
-use super::text::quoted;
-use crate::model::{Key, KeyPart, TableName};
+use crate::model::{Key, KeyPart, TableName, quoted};
 
 /// Finds the main keys that a change of `table` touches.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -13,9 +13,9 @@ use super::analysis::is_dual;
 use super::error::{MappingError, fragment};
 use super::rewrite::{RewriteRule, Rewrites};
 use super::sharding::{ShardVariable, Shards};
-use super::text::{Lexed, is_keyword, quoted, the_mark};
+use super::text::{Lexed, is_keyword, the_mark};
 use super::{functions, syntax};
-use crate::model::{Catalog, TableName};
+use crate::model::{Catalog, TableName, quoted};
 
 /// A query with what belongs to its meaning.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -147,11 +147,6 @@ pub(super) fn the_mark(lexed: &Lexed) -> Result<Mark, MappingError> {
     Err(MappingError::placeholder(format!("the placeholder {shown} does not stand alone in `IN ( )`")))
 }
 
-/// A name in backticks.
-pub(super) fn quoted(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,8 +13,8 @@ use super::plan::Plan;
 use super::query::Template;
 use super::scope::{column_parts, same_column};
 use super::syntax;
-use super::text::{Lexed, is_keyword, marks, quoted};
-use crate::model::{Key, KeyPart};
+use super::text::{Lexed, is_keyword, marks};
+use crate::model::{Key, KeyPart, quoted};
 
 /// Which main keys a build walks.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -25,7 +25,7 @@ pub use key::{Key, KeyPart};
 pub use position::{BinlogPosition, StreamPosition};
 pub use server::{Secret, ServerOptions, TlsMode, TlsOptions};
 pub use status::{BuildProgress, Condition, ConditionStatus, ConditionType, TableMapping, TaskStatus};
-pub use table::{Column, ColumnKind, TableName};
+pub use table::{Column, ColumnKind, TableName, quoted};
 pub use value::Value;
 
 /// A text that is not what it should be.

@@ -22,8 +22,13 @@ impl TableName {
 
     /// The name as SQL: each part in backticks, backticks in it doubled.
     pub fn quoted(&self) -> String {
-        format!("`{}`.`{}`", self.schema.replace('`', "``"), self.table.replace('`', "``"))
+        format!("{}.{}", quoted(&self.schema), quoted(&self.table))
     }
+}
+
+/// One name as SQL: in backticks, backticks in it doubled.
+pub fn quoted(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
 }
 
 impl fmt::Display for TableName {

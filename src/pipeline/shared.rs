@@ -15,7 +15,7 @@ use super::write_log::WriteLog;
 use crate::document::Shape;
 use crate::mapping::{Plan, QueryText, WalkSelection};
 use crate::metrics::TaskMetrics;
-use crate::model::{BinlogPosition, TableMapping};
+use crate::model::{BinlogPosition, TableMapping, quoted};
 use crate::sink::{Sink, SinkError, SinkOptions};
 use crate::source::{LockTarget, Reader, Source, SourceError, SourceOptions, Visibility};
 
@@ -293,10 +293,9 @@ pub(super) fn visibility(seen: &Seen) -> Visibility {
         Seen::Nothing => Visibility::Nothing,
         Seen::Gtids(gtids) => Visibility::Gtids(Arc::clone(gtids)),
         Seen::Locks(locks) => {
-            let quoted = |name: &String| format!("`{}`", name.replace('`', "``"));
             let target = |lock: &super::core::RowLock| LockTarget {
                 table: lock.table.quoted(),
-                columns: lock.columns.iter().map(quoted).collect::<Vec<_>>().join(", "),
+                columns: lock.columns.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", "),
                 key: lock.key.clone(),
             };
             Visibility::Locks(locks.iter().map(target).collect())

@@ -19,13 +19,7 @@ impl Source {
         let server = self.server().await?;
         let folds = server.lower_case_table_names > 0;
         let mut session = self.session().await;
-        // Shows generated invisible primary keys, which row images have; older servers have no such setting.
-        let _ = session
-            .rows(
-                "showing invisible keys",
-                "SET SESSION show_gipk_in_create_table_and_information_schema = ON",
-            )
-            .await;
+        session.show_invisible_keys().await;
         let collations = collations(&mut session).await?;
         let mut catalog = Catalog {
             lower_case_table_names: server.lower_case_table_names,

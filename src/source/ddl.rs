@@ -2,6 +2,7 @@
 
 use super::session::{Session, literal, text_at};
 use super::{Result, Source};
+use crate::model::{TableName, quoted};
 
 /// Schemas that hold no user's tables.
 const SYSTEM: &str = "'mysql','sys','information_schema','performance_schema'";
@@ -11,13 +12,7 @@ impl Source {
     /// triggers on them: a schema with statements that end with `;`.
     pub async fn table_ddl(&self, schemas: &[String]) -> Result<Vec<(String, String)>> {
         let mut session = self.session().await;
-        // Generated invisible primary keys are in row images; older servers have no such setting.
-        let _ = session
-            .rows(
-                "showing invisible keys",
-                "SET SESSION show_gipk_in_create_table_and_information_schema = ON",
-            )
-            .await;
+        session.show_invisible_keys().await;
         let named: Vec<String> = schemas.iter().map(|schema| literal(schema)).collect();
         let among = if named.is_empty() {
             format!("TABLE_SCHEMA NOT IN ({SYSTEM})")
@@ -32,8 +27,9 @@ impl Source {
         let mut all: Vec<(String, String)> = Vec::new();
         for row in &tables {
             let (Some(schema), Some(table)) = (text_at(row, 0), text_at(row, 1)) else { continue };
-            let ddl = create_table(&mut session, &schema, &table).await?;
-            push(&mut all, &schema, &ddl);
+            let table = TableName::new(schema, table);
+            let ddl = create_table(&mut session, &table).await?;
+            push(&mut all, &table.schema, &ddl);
         }
         let sql = format!(
             "SELECT TRIGGER_SCHEMA, TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS \
@@ -53,8 +49,8 @@ impl Source {
     }
 }
 
-async fn create_table(session: &mut Session<'_>, schema: &str, table: &str) -> Result<String> {
-    let sql = format!("SHOW CREATE TABLE {}.{}", quoted(schema), quoted(table));
+async fn create_table(session: &mut Session<'_>, table: &TableName) -> Result<String> {
+    let sql = format!("SHOW CREATE TABLE {}", table.quoted());
     let rows = session.rows("reading a table's DDL", &sql).await?;
     Ok(rows.first().and_then(|row| text_at(row, 1)).unwrap_or_default())
 }
@@ -64,8 +60,4 @@ fn push(all: &mut Vec<(String, String)>, schema: &str, ddl: &str) {
         Some((_, text)) => text.extend([ddl, ";\n"]),
         None => all.push((schema.to_owned(), format!("{ddl};\n"))),
     }
-}
-
-fn quoted(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
 }

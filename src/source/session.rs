@@ -60,6 +60,12 @@ impl<'a> Session<'a> {
         self.ask(conn, doing, sql).await
     }
 
+    /// Shows generated invisible primary keys, which row images have. Older servers have no such setting.
+    pub(super) async fn show_invisible_keys(&mut self) {
+        let sql = "SET SESSION show_gipk_in_create_table_and_information_schema = ON";
+        let _ = self.rows("showing invisible keys", sql).await;
+    }
+
     /// The rows of the first statement that the server knows; if it knows none, every refusal.
     pub(super) async fn rows_of_either(&mut self, doing: &str, forms: &[&str]) -> Result<Vec<Row>> {
         let mut refusals: Vec<SourceError> = Vec::new();

@@ -1,15 +1,14 @@
 //! Rows as statements or records: forward, or taken back with the newest first.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::Arc;
 
 use super::TraceError;
+use super::draft::Draft;
 use super::fates::Fates;
 use super::known::{Chosen, Known};
 use super::names::Ddl;
-use super::pieces::Pieces;
 use super::record;
 use super::request::{Form, Request};
 use super::sql;
@@ -48,16 +47,10 @@ const NO_FOREIGN_KEY_CHECKS: u16 = 2;
 pub(super) struct Changes<'r> {
     request: &'r Request,
     fates: Arc<Fates>,
-    pub(super) pieces: Pieces,
-    /// Where the open transaction's pieces begin; `None` before its first.
-    mark: Option<u64>,
-    /// Where each begins, and the rows and statements before it.
-    savepoints: HashMap<String, (u64, (u64, u64))>,
+    pub(super) draft: Draft,
     /// The statement that the rows come from.
     query: Option<String>,
     pub(super) written: u64,
-    /// Rows and statements written by the open transaction.
-    pending: (u64, u64),
     warnings: Vec<String>,
     /// The open transaction's foreign keys are checked and act.
     checks_keys: bool,
@@ -68,12 +61,9 @@ impl<'r> Changes<'r> {
         Self {
             request,
             fates,
-            pieces: Pieces::new(request.form.is_backward()),
-            mark: None,
-            savepoints: HashMap::new(),
+            draft: Draft::new(request.form.is_backward()),
             query: None,
             written: 0,
-            pending: (0, 0),
             warnings: Vec::new(),
             checks_keys: false,
         }
@@ -86,10 +76,9 @@ impl<'r> Changes<'r> {
 
     /// The transaction's first piece: forward its BEGIN, backward (where it is read last) its COMMIT.
     fn begin(&mut self, tx: &Transaction) -> Result<(), TraceError> {
-        if self.mark.is_some() {
+        if !self.draft.begin() {
             return Ok(());
         }
-        self.mark = Some(self.pieces.len());
         match self.request.form {
             Form::Sql => {
                 let text = match (&tx.xid, self.fates.is_known(tx)) {
@@ -119,7 +108,7 @@ impl<'r> Changes<'r> {
     }
 
     fn text(&mut self, text: &str) -> Result<(), TraceError> {
-        self.pieces.push(|out| {
+        self.draft.pieces.push(|out| {
             out.extend_from_slice(text.as_bytes());
             Ok(())
         })
@@ -134,8 +123,8 @@ impl<'r> Changes<'r> {
         after: &[Value<'_>],
     ) -> Result<(), TraceError> {
         let request = self.request;
-        self.pending.0 += 1;
-        self.pieces.push(|out| match request.form {
+        self.draft.pending.rows += 1;
+        self.draft.pieces.push(|out| match request.form {
             Form::Json => record::json(tx, &chosen.table, kind, before, after, out).map_err(TraceError::from),
             Form::Csv => record::csv(tx, &chosen.table, kind, before, after, out).map_err(TraceError::from),
             Form::Rollback => undo(request, chosen, kind, before, after, out).map_err(TraceError::from),
@@ -289,7 +278,7 @@ impl Output for Changes<'_> {
                 continue;
             }
             if selected == 0 {
-                if self.mark.is_none() {
+                if !self.draft.is_begun() {
                     self.check_keys(tx, &rows);
                 }
                 self.begin(tx)?;
@@ -316,11 +305,11 @@ impl Output for Changes<'_> {
                 if self.fates.are_known() {
                     return Ok(()); // its rows stand where it was prepared
                 }
-                self.mark.get_or_insert(self.pieces.len());
+                self.draft.begin();
                 self.text(&format!("-- {tx}\n{};\n", query.sql))
             }
             Form::Sql => {
-                self.mark.get_or_insert(self.pieces.len());
+                self.draft.begin();
                 if query.lossy {
                     self.warnings.push(format!(
                         "{}: the statement's text is not valid in its character set",
@@ -328,7 +317,7 @@ impl Output for Changes<'_> {
                     ));
                 }
                 self.text(&format!("-- {tx}\n"))?;
-                self.pending.1 += 1;
+                self.draft.pending.statements += 1;
                 self.ddl(statement)
             }
             Form::Rollback if statement.changes_rows => Err(TraceError::Statement {
@@ -337,15 +326,15 @@ impl Output for Changes<'_> {
                 statement: head(&query.sql),
             }),
             Form::Rollback if statement.ddl.moves() || matches!(statement.ddl, Ddl::About(_)) => {
-                self.mark.get_or_insert(self.pieces.len());
+                self.draft.begin();
                 self.warnings.push(format!("{}: not undone: {}", statement.at, head(&query.sql)));
                 self.text(&format!("-- not undone: {}\n", head(&query.sql)))
             }
             Form::Json | Form::Csv => {
-                self.mark.get_or_insert(self.pieces.len());
-                self.pending.1 += 1;
+                self.draft.begin();
+                self.draft.pending.statements += 1;
                 let is_json = self.request.form == Form::Json;
-                self.pieces.push(|out| {
+                self.draft.pieces.push(|out| {
                     record::statement(tx, &query.schema, &query.sql, is_json, out);
                     Ok(())
                 })
@@ -355,21 +344,15 @@ impl Output for Changes<'_> {
     }
 
     fn savepoint(&mut self, name: &str) {
-        self.savepoints.insert(name.to_owned(), (self.pieces.len(), self.pending));
+        self.draft.savepoint(name);
     }
 
     fn rollback_to(&mut self, name: &str) -> Result<(), TraceError> {
-        let Some((place, pending)) = self.savepoints.get(name).copied() else { return Ok(()) };
-        self.pending = pending;
-        if self.mark.is_some_and(|mark| place <= mark) {
-            self.mark = None;
-        }
-        self.pieces.truncate(place).map_err(TraceError::io("the spill file"))
+        self.draft.rollback_to(name)
     }
 
     fn end(&mut self, tx: &Transaction, end: End) -> Result<u64, TraceError> {
         self.query = None;
-        self.savepoints.clear();
         let streamed_xa = tx.xid.is_some() && self.request.form == Form::Sql && !self.fates.is_known(tx);
         let happened = match end {
             End::Committed => true,
@@ -379,16 +362,15 @@ impl Output for Changes<'_> {
         if streamed_xa && happened {
             self.begin(tx)?; // XA COMMIT follows, whatever is selected
         }
-        if end == End::Prepared && !happened && self.fates.is_open(tx) {
-            self.warnings.push(format!("{tx}: prepared by XA and not decided in these binlogs; left out"));
-        }
-        let few = self.pending.0 < self.request.selection.min_transaction_rows;
+        self.warnings.extend(self.fates.left_open(tx, end).filter(|_| !happened));
+        let few = self.draft.pending.rows < self.request.selection.min_transaction_rows;
         if !happened || few {
             return self.abandon().map(|()| 0);
         }
-        let (rows, statements) = std::mem::take(&mut self.pending);
-        self.written += rows + statements;
-        if self.mark.take().is_none() {
+        let (written, begun) = self.draft.keep();
+        self.written += written.rows + written.statements;
+        let rows = written.rows;
+        if !begun {
             return Ok(rows);
         }
         match self.request.form {
@@ -412,12 +394,8 @@ impl Output for Changes<'_> {
     }
 
     fn abandon(&mut self) -> Result<(), TraceError> {
-        self.pending = (0, 0);
         self.query = None;
-        match self.mark.take() {
-            Some(mark) => self.pieces.truncate(mark).map_err(TraceError::io("the spill file")),
-            None => Ok(()),
-        }
+        self.draft.abandon()
     }
 }
 

@@ -3,8 +3,8 @@
 use std::io::Write as _;
 
 use super::TraceError;
+use super::draft::Draft;
 use super::known::Known;
-use super::pieces::Pieces;
 use super::record;
 use super::request::Request;
 use super::select::EventKind;
@@ -16,16 +16,14 @@ use crate::binlog::{Body, Event, GtidEvent, RowsEvent};
 /// Writes events. Those between transactions always come; of transactions, those that are selected.
 pub(super) struct Events<'r> {
     request: &'r Request,
-    pub(super) pieces: Pieces,
-    /// Where the open transaction's events begin.
-    mark: Option<u64>,
-    pending: u64,
+    /// Its statements are events.
+    pub(super) draft: Draft,
     pub(super) written: u64,
 }
 
 impl<'r> Events<'r> {
     pub(super) fn new(request: &'r Request) -> Self {
-        Self { request, pieces: Pieces::new(false), mark: None, pending: 0, written: 0 }
+        Self { request, draft: Draft::new(false), written: 0 }
     }
 
     fn selects(&self, body: &Body<'_>) -> bool {
@@ -142,14 +140,14 @@ fn write_body(body: &Body<'_>, out: &mut Vec<u8>) -> Result<(), TraceError> {
 impl Output for Events<'_> {
     fn event(&mut self, event: &Event<'_>) -> Result<(), TraceError> {
         if matches!(event.body, Body::Gtid(_)) {
-            self.mark = Some(self.pieces.len());
+            self.draft.begin_anew();
         }
         if !self.selects(&event.body) {
             return Ok(());
         }
-        self.pieces.push(|out| write_event(event, out))?;
-        if self.mark.is_some() {
-            self.pending += 1;
+        self.draft.pieces.push(|out| write_event(event, out))?;
+        if self.draft.is_begun() {
+            self.draft.pending.statements += 1;
         } else {
             self.written += 1;
         }
@@ -181,16 +179,11 @@ impl Output for Events<'_> {
         if tx.rows < self.request.selection.min_transaction_rows {
             return self.abandon().map(|()| 0);
         }
-        self.mark = None;
-        self.written += std::mem::take(&mut self.pending);
+        self.written += self.draft.keep().0.statements;
         Ok(tx.rows)
     }
 
     fn abandon(&mut self) -> Result<(), TraceError> {
-        self.pending = 0;
-        match self.mark.take() {
-            Some(mark) => self.pieces.truncate(mark).map_err(TraceError::io("the spill file")),
-            None => Ok(()),
-        }
+        self.draft.abandon()
     }
 }

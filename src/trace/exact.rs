@@ -1,6 +1,5 @@
 //! Rollback as inverted row events: exact by type, without names, in BINLOG statements that `mysql` applies.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -8,9 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::TraceError;
 use super::changes::undoable;
+use super::draft::Draft;
 use super::fates::Fates;
 use super::known::Known;
-use super::pieces::Pieces;
 use super::request::Request;
 use super::transaction::{End, Transaction};
 use super::walk::{Output, Statement, head};
@@ -24,14 +23,10 @@ const LINE: usize = 57;
 pub(super) struct Exact<'r> {
     request: &'r Request,
     fates: Arc<Fates>,
-    pub(super) pieces: Pieces,
+    pub(super) draft: Draft,
     /// How the events of this part end.
     checksum: Checksum,
-    mark: Option<u64>,
-    /// Where each begins, and the rows before it.
-    savepoints: HashMap<String, (u64, u64)>,
     pub(super) written: u64,
-    pending: u64,
     events: Vec<u8>,
     warnings: Vec<String>,
 }
@@ -41,12 +36,9 @@ impl<'r> Exact<'r> {
         Self {
             request,
             fates,
-            pieces: Pieces::new(true),
+            draft: Draft::new(true),
             checksum,
-            mark: None,
-            savepoints: HashMap::new(),
             written: 0,
-            pending: 0,
             events: Vec::new(),
             warnings: Vec::new(),
         }
@@ -134,9 +126,8 @@ impl Output for Exact<'_> {
         if count == 0 {
             return Ok(0);
         }
-        if self.mark.is_none() {
-            self.mark = Some(self.pieces.len());
-            self.pieces.push(|out| {
+        if self.draft.begin() {
+            self.draft.pieces.push(|out| {
                 out.extend_from_slice(b"COMMIT;\n");
                 Ok::<_, TraceError>(())
             })?;
@@ -153,7 +144,7 @@ impl Output for Exact<'_> {
         write_event(&like, EventType::TABLE_MAP, rows.table.event_body(), self.checksum, &mut self.events);
         write_event(&like, event_type, &body, self.checksum, &mut self.events);
         let (events, request) = (&self.events, self.request);
-        self.pieces.push(|out| {
+        self.draft.pieces.push(|out| {
             if request.with_original {
                 let verb = rows.kind;
                 out.extend_from_slice(
@@ -163,7 +154,7 @@ impl Output for Exact<'_> {
             write_binlog(events, out);
             Ok::<_, TraceError>(())
         })?;
-        self.pending += count;
+        self.draft.pending.rows += count;
         Ok(count)
     }
 
@@ -183,35 +174,28 @@ impl Output for Exact<'_> {
     }
 
     fn savepoint(&mut self, name: &str) {
-        self.savepoints.insert(name.to_owned(), (self.pieces.len(), self.pending));
+        self.draft.savepoint(name);
     }
 
     fn rollback_to(&mut self, name: &str) -> Result<(), TraceError> {
-        let Some((place, pending)) = self.savepoints.get(name).copied() else { return Ok(()) };
-        self.pending = pending;
-        if self.mark.is_some_and(|mark| place <= mark) {
-            self.mark = None;
-        }
-        self.pieces.truncate(place).map_err(TraceError::io("the spill file"))
+        self.draft.rollback_to(name)
     }
 
     fn end(&mut self, tx: &Transaction, end: End) -> Result<u64, TraceError> {
-        self.savepoints.clear();
         let happened = match end {
             End::Committed => true,
             End::RolledBack => false,
             End::Prepared => self.fates.committed(tx),
         };
-        if end == End::Prepared && !happened && self.fates.is_open(tx) {
-            self.warnings.push(format!("{tx}: prepared by XA and not decided in these binlogs; left out"));
-        }
-        if !happened || self.pending < self.request.selection.min_transaction_rows {
+        self.warnings.extend(self.fates.left_open(tx, end).filter(|_| !happened));
+        if !happened || self.draft.pending.rows < self.request.selection.min_transaction_rows {
             return self.abandon().map(|()| 0);
         }
-        let rows = std::mem::take(&mut self.pending);
+        let (written, begun) = self.draft.keep();
+        let rows = written.rows;
         self.written += rows;
-        if self.mark.take().is_some() {
-            self.pieces.push(|out| {
+        if begun {
+            self.draft.pieces.push(|out| {
                 out.extend_from_slice(format!("-- undo {tx}\nBEGIN;\n").as_bytes());
                 Ok::<_, TraceError>(())
             })?;
@@ -220,11 +204,7 @@ impl Output for Exact<'_> {
     }
 
     fn abandon(&mut self) -> Result<(), TraceError> {
-        self.pending = 0;
-        match self.mark.take() {
-            Some(mark) => self.pieces.truncate(mark).map_err(TraceError::io("the spill file")),
-            None => Ok(()),
-        }
+        self.draft.abandon()
     }
 }
 

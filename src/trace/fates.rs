@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::transaction::Transaction;
+use super::transaction::{End, Transaction};
 use crate::binlog::Xid;
 
 /// A place: file and offset of a transaction.
@@ -54,9 +54,11 @@ impl Fates {
         self.committed.contains(&(tx.file.to_string(), tx.start))
     }
 
-    /// Neither committed nor rolled back.
-    pub(super) fn is_open(&self, tx: &Transaction) -> bool {
+    /// What is said of a transaction that was prepared, and neither committed nor rolled back.
+    pub(super) fn left_open(&self, tx: &Transaction, end: End) -> Option<String> {
         let place = (&*tx.file, tx.start);
-        self.open.values().any(|(file, start)| (file.as_str(), *start) == place)
+        let open = self.open.values().any(|(file, start)| (file.as_str(), *start) == place);
+        (end == End::Prepared && open)
+            .then(|| format!("{tx}: prepared by XA and not decided in these binlogs; left out"))
     }
 }

@@ -9,6 +9,7 @@
 //! limit in a file: memory does not grow with the input.
 
 mod changes;
+mod draft;
 mod error;
 mod events;
 mod exact;

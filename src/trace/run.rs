@@ -117,9 +117,9 @@ impl<'r> Sink<'r> {
 
     fn pieces(&mut self) -> Option<&mut Pieces> {
         match self {
-            Self::Changes(out) => Some(&mut out.pieces),
-            Self::Exact(out) => Some(&mut out.pieces),
-            Self::Events(out) => Some(&mut out.pieces),
+            Self::Changes(out) => Some(&mut out.draft.pieces),
+            Self::Exact(out) => Some(&mut out.draft.pieces),
+            Self::Events(out) => Some(&mut out.draft.pieces),
             Self::Gather(_) => None,
         }
     }
@@ -127,10 +127,12 @@ impl<'r> Sink<'r> {
     fn finish(self, mut counts: Counts) -> Part {
         let (pieces, written, warnings, stats) = match self {
             Self::Changes(mut out) => {
-                (std::mem::take(&mut out.pieces), out.written, out.take_warnings(), None)
+                (std::mem::take(&mut out.draft.pieces), out.written, out.take_warnings(), None)
             }
-            Self::Exact(mut out) => (std::mem::take(&mut out.pieces), out.written, out.take_warnings(), None),
-            Self::Events(mut out) => (std::mem::take(&mut out.pieces), out.written, Vec::new(), None),
+            Self::Exact(mut out) => {
+                (std::mem::take(&mut out.draft.pieces), out.written, out.take_warnings(), None)
+            }
+            Self::Events(mut out) => (std::mem::take(&mut out.draft.pieces), out.written, Vec::new(), None),
             Self::Gather(out) => (Pieces::default(), 0, Vec::new(), Some(out.finish())),
         };
         counts.written = written;

@@ -39,7 +39,7 @@ const OTHER_WORDS: &[(&str, &[&str])] = &[
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_bad_input_is_refused_or_named_and_mended_by_an_edit() {
     let ground = Ground::shared().await;
-    let space: &Namespace<'_> = Box::leak(Box::new(cluster::shared().await.namespace("bad").await));
+    let space = &cluster::shared().await.namespace("bad").await;
     let operator = Operator::in_cluster(space, &[]);
     let faults: Vec<String> = stream::iter(CASES)
         .map(|case| async move {

@@ -65,7 +65,7 @@ async fn quiet(space: &Namespace<'_>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_idle_tasks_write_nothing_but_the_lease() {
-    let space: &Namespace<'_> = Box::leak(Box::new(cluster::shared().await.namespace("idle").await));
+    let space = &cluster::shared().await.namespace("idle").await;
     let mysql = MysqlServer::start(MysqlOptions::default().flag("--max-connections=2000")).await;
     let elastic = shared::elastic().await;
     mysql
@@ -109,7 +109,7 @@ async fn two_hundred_idle_tasks_write_nothing_but_the_lease() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_task_writes_its_checkpoint_and_status_now_and_then() {
-    let space: &Namespace<'_> = Box::leak(Box::new(cluster::shared().await.namespace("busy").await));
+    let space = &cluster::shared().await.namespace("busy").await;
     let (mysql, elastic) = shared::both().await;
     let mut task = ClusterTask::new(space, mysql, elastic, Size::SMALL).await;
     task.file = task.file.set("limits.checkpointInterval", serde_json::Value::Null);

@@ -310,7 +310,7 @@ async fn a_live_server_is_read_to_its_end_and_followed() {
     let late = trace(&["sql", "--from", &url, "--start-file", "binlog.000003", "--schema-from", &url]);
     assert_eq!((late.code, ids(&late)), (0, (10..15).collect()), "{}", late.err);
     let (_, _, executed) = server.position().await;
-    let mut follower = Command::new(crate::rig::program())
+    let mut follower = Command::new(e2e::operator::binary())
         .args([
             "trace",
             "sql",

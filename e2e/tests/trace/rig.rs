@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use e2e::operator::binary;
 use e2e::scratch::project;
 use e2e::{MysqlServer, Scratch};
 use mysql_async::prelude::Queryable;
@@ -26,12 +27,6 @@ impl Ran {
     }
 }
 
-/// The program beside the tests.
-pub(crate) fn program() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| project("target"), PathBuf::from);
-    target.join("debug/binlog-operator")
-}
-
 /// `binlog-operator trace ARGS`.
 pub(crate) fn trace<S: AsRef<std::ffi::OsStr>>(args: &[S]) -> Ran {
     trace_from(args, Stdio::null())
@@ -39,7 +34,7 @@ pub(crate) fn trace<S: AsRef<std::ffi::OsStr>>(args: &[S]) -> Ran {
 
 pub(crate) fn trace_from<S: AsRef<std::ffi::OsStr>>(args: &[S], input: Stdio) -> Ran {
     let output =
-        Command::new(program()).arg("trace").args(args).stdin(input).output().expect("run the program");
+        Command::new(binary()).arg("trace").args(args).stdin(input).output().expect("run the program");
     Ran {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -75,18 +70,7 @@ pub(crate) fn apply(server: &MysqlServer, scratch: &Scratch, name: &str, text: &
 
 /// The DDL of a database, as mysqldump writes it.
 pub(crate) fn dump(server: &MysqlServer, database: &str, scratch: &Scratch) -> PathBuf {
-    let port = format!("-P{}", server.port());
-    let args = [
-        "mysqldump",
-        "--no-defaults",
-        "-uroot",
-        "-h127.0.0.1",
-        &port,
-        "--no-data",
-        "--no-tablespaces",
-        database,
-    ];
-    let text = e2e::process::script("mysql.sh", &args);
+    let text = server.dump_ddl(database);
     let path = scratch.path().join(format!("{database}.sql"));
     std::fs::write(&path, text).unwrap();
     path
