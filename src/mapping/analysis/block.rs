@@ -8,10 +8,10 @@ use sqlparser::ast::{
 use super::super::error::{MappingError, fragment};
 use super::super::scope::{ColRef, OutCol, RelationKind, Scope, column_parts, same_column};
 use super::super::syntax::{self, Child};
-use super::super::text::quoted;
 use super::condition::Place;
 use super::expression::Cx;
 use super::{Analysis, Env, Stars};
+use crate::model::quoted;
 
 /// What decides whether rows of a block stand for themselves.
 #[derive(Debug, Clone, Default)]

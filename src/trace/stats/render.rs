@@ -87,9 +87,6 @@ pub(super) type Measure = (&'static str, fn(u64) -> String);
 /// A list of transactions: its title, its rows by weight, what they are sorted by.
 pub(super) type List<'s> = (&'static str, &'s [(u64, Listed)], Measure);
 
-/// A list of transactions: its title, what it holds, what it is sorted by.
-type List<'l> = (&'static str, &'l [(u64, Listed)], Measure);
-
 impl Stats {
     /// For people.
     pub fn text(&mut self) -> String {
@@ -311,11 +308,4 @@ fn named(name: &str, value: Json, mut object: Json) -> Json {
         members.insert(name.to_owned(), value);
     }
     object
-}
-
-/// Puts a member into an object.
-fn with(object: &mut Json, name: &str, value: Json) {
-    if let Some(members) = object.as_object_mut() {
-        members.insert(name.to_owned(), value);
-    }
 }
