@@ -103,16 +103,24 @@ fn pem(text: Option<&str>) -> Option<Vec<u8>> {
     text.map(|pem| pem.as_bytes().to_vec())
 }
 
-/// Transforms, types and session as text; empty where nothing of that is given.
+/// What decides the documents' content beside the query's meaning, as text; empty where all of it is left to defaults.
+/// Only what is given is in it, so that a field that joins the resource some day does not rebuild every task.
 fn content(spec: &SyncTaskSpec) -> String {
-    let (session, types) = (&spec.source.session, &spec.types);
-    if spec.transforms.is_empty()
-        && *types == api::Types::default()
-        && *session == api::SourceSession::default()
-    {
-        return String::new();
-    }
-    serde_json::json!([spec.transforms, types, session]).to_string()
+    let given = [
+        ("transforms", given(&spec.transforms)),
+        ("types", given(&spec.types)),
+        ("session", given(&spec.source.session)),
+        ("rows", given(&spec.query.rows)),
+        ("onMissing", given(&spec.on_missing)),
+    ];
+    let given: serde_json::Map<_, _> =
+        given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+    if given.is_empty() { String::new() } else { serde_json::Value::from(given).to_string() }
+}
+
+/// The value, unless it is the default.
+fn given<T: Default + PartialEq + serde::Serialize>(value: &T) -> Option<serde_json::Value> {
+    (*value != T::default()).then(|| serde_json::json!(value))
 }
 
 fn sink(spec: &SyncTaskSpec, credentials: &Credentials, task: &str) -> SinkOptions {
@@ -167,5 +175,44 @@ impl From<&Reindex> for BuildRequest {
             selection,
             page_size: usize::try_from(reindex.spec.page_size).unwrap_or(1_000),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(more: &serde_json::Value) -> SyncTaskSpec {
+        let mut spec = serde_json::json!({
+            "source": {"host": "127.0.0.1", "credentials": {"secretRef": {"name": "s"}}},
+            "query": {"sql": "SELECT id FROM t WHERE id IN (:ids)", "key": "id"},
+            "sink": {"elasticsearch": {"addresses": ["http://127.0.0.1:9200"], "index": "i"}},
+        });
+        for (path, value) in more.as_object().unwrap() {
+            let (parent, name) = path.rsplit_once('/').unwrap();
+            spec.pointer_mut(parent).unwrap()[name] = value.clone();
+        }
+        serde_json::from_value(spec).unwrap()
+    }
+
+    #[test]
+    fn an_edit_that_changes_documents_changes_the_content() {
+        let plain = content(&spec(&serde_json::json!({})));
+        assert_eq!(plain, "", "the query alone decides");
+        let edits = [
+            serde_json::json!({"/query/rows": "First"}),
+            serde_json::json!({"/query/rows": "Array"}),
+            serde_json::json!({"/onMissing": "Keep"}),
+            serde_json::json!({"/transforms": [{"remove": ["a"]}]}),
+            serde_json::json!({"/types": {"decimal": "String"}}),
+            serde_json::json!({"/source/session": {"timeZone": "+02:00"}}),
+        ];
+        let mut seen: Vec<String> = edits.iter().map(|edit| content(&spec(edit))).collect();
+        seen.push(plain);
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), edits.len() + 1, "{seen:?}");
+        let same = serde_json::json!({"/query/rows": "One", "/onMissing": "Delete", "/limits": {"lanes": 3}});
+        assert_eq!(content(&spec(&same)), "", "defaults by their names, and what decides speed");
     }
 }
