@@ -44,13 +44,15 @@ pub(super) async fn reindex(args: ReindexArgs, bars: Option<MultiProgress>) -> E
     let all_over = |status: &TaskStatus| {
         names.iter().all(|name| status.builds.get(name).is_some_and(|build| build.phase.is_over()))
     };
+    // what wait_for gives is a lock on the status, which the worker must be able to change to its end
+    let complete = async { over.wait_for(all_over).await.map(drop) };
     // the worker owns the status: progress ends when it is dropped
     let ended = {
         let mut worker = std::pin::pin!(pipeline::run(options, store, told, status, metrics));
         tokio::select! {
             ended = &mut worker => ended,
             _ = stop.wait_for(|stop| *stop) => finish(&control, worker).await,
-            _ = over.wait_for(all_over) => finish(&control, worker).await,
+            _ = complete => finish(&control, worker).await,
         }
     };
     let said = last.borrow().clone();

@@ -1,6 +1,7 @@
 //! Builds from the command line, without a stream.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::rig::{run, statements};
 use e2e::operator::binary;
@@ -13,9 +14,10 @@ async fn command(folder: &Path, args: &[&str]) -> (i32, String) {
         .args(args)
         .current_dir(folder)
         .env("RUST_LOG", "info")
-        .output()
-        .await
-        .unwrap();
+        .kill_on_drop(true)
+        .output();
+    let output =
+        tokio::time::timeout(Duration::from_secs(120), output).await.expect("it comes to an end").unwrap();
     let text = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap(), String::from_utf8_lossy(&text).into_owned())
 }
