@@ -20,7 +20,8 @@ PLANE=$DEMO/kubernetes
 program() {
   local name=$1
   shift
-  if [ -f "$DEMO/their-cluster" ] && command -v "$name" >/dev/null; then
+  # not `command -v`: functions below have the same names
+  if [ -f "$DEMO/their-cluster" ] && type -P "$name" >/dev/null; then
     command "$name" "$@"
   else
     "$PROJECT/scripts/kubernetes.sh" "$name" "$@"
