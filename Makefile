@@ -8,7 +8,7 @@ E2E_THREADS ?= 4
 E2E_ARGS ?=
 # Named, so that every verb selects the whole workspace and cargo builds dependencies once.
 UNIT_TESTS := $(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) simulator
-E2E_TESTS := $(patsubst e2e/tests/%.rs,%,$(wildcard e2e/tests/*.rs)) bad_input decoder engine shapes trace
+E2E_TESTS := $(patsubst e2e/tests/%.rs,%,$(wildcard e2e/tests/*.rs)) bad_input decoder engine property shapes trace
 
 .PHONY: help
 help: ## list the verbs
@@ -43,6 +43,7 @@ deny: ## licences, advisories and duplicates of the dependencies (cargo-deny, in
 servers: ## install the real servers that tests and demo need into the cache
 	scripts/mysql.sh install
 	scripts/elasticsearch.sh install es9
+	scripts/nginx.sh install
 
 .PHONY: e2e
 e2e: servers ## tests on real servers; E2E_ARGS="NAME" picks some

@@ -11,9 +11,20 @@ mkdir -p "$CACHE" docs
 large() {
   scripts/elasticsearch.sh install es7 && scripts/elasticsearch.sh install opensearch &&
     scripts/mariadb.sh install &&
+    PROPERTY_CASES=3000 PROPERTY_SEED=1000 cargo test --workspace --locked --test property &&
     make cluster && make pods && cargo test --workspace --locked --features e2e/long --test long -- --test-threads 1 &&
     cargo test --workspace --locked --features e2e/long --test decoder --test sink --test source --test trace -- \
-      --test-threads "${E2E_THREADS:-4}" mariadb es7 opensearch speed every_table
+      --test-threads "${E2E_THREADS:-4}" mariadb es7 opensearch speed every_table && core
+}
+
+# The core suite on pairs of servers.
+core() {
+  local pair
+  for pair in "mysql es9" "mariadb opensearch" "mysql es7"; do
+    read -r CORE_SOURCE CORE_SINK <<<"$pair"
+    say "core suite: $pair"
+    CORE_SOURCE=$CORE_SOURCE CORE_SINK=$CORE_SINK cargo test --workspace --locked --test core || return 1
+  done
 }
 
 begin=$SECONDS result=passed

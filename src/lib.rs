@@ -6,6 +6,7 @@ pub mod api;
 pub mod binlog;
 pub mod cli;
 pub mod controller;
+pub mod document;
 pub mod lease;
 pub mod mapping;
 pub mod metrics;

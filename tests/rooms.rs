@@ -16,13 +16,14 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// The rooms by rank. A room uses lower ranks only, never its siblings.
-const RANKS: [(&str, u8); 13] = [
+const RANKS: [(&str, u8); 14] = [
     ("model", 0),
     ("metrics", 0),
     ("api", 1),
     ("binlog", 2),
     ("mapping", 2),
     ("source", 2),
+    ("document", 2),
     ("sink", 2),
     ("pipeline", 3),
     ("trace", 3),

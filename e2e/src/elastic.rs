@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use std::path::Path;
 use std::time::Duration;
 
-const START: Duration = Duration::from_secs(120);
+const START: Duration = Duration::from_secs(300);
 const STOP: Duration = Duration::from_secs(30);
 
 /// Which server.

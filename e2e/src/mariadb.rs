@@ -1,7 +1,7 @@
 //! A MariaDB server of a test's own.
 
 use crate::process::Process;
-use crate::scratch::{Port, Scratch, project};
+use crate::scratch::{Port, Scratch, is_free, project};
 use crate::wait::wait_until;
 use binlog_operator::model::ServerOptions;
 use mysql_async::prelude::Queryable;
@@ -11,9 +11,10 @@ use std::time::Duration;
 /// A running MariaDB server. Dropping it kills it and removes its data.
 #[derive(Debug)]
 pub struct MariaDb {
-    _process: Process,
+    process: Option<Process>,
+    flags: Vec<String>,
     port: Port,
-    _scratch: Scratch,
+    scratch: Scratch,
 }
 
 impl MariaDb {
@@ -21,16 +22,38 @@ impl MariaDb {
     pub async fn start(flags: &[String]) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (scratch, port) = (Scratch::new("mariadb"), Port::claim());
+        let mut server = Self { process: None, flags: flags.to_vec(), port, scratch };
+        server.boot().await;
+        server
+    }
+
+    /// Starts a killed server on the same data and port.
+    pub async fn boot(&mut self) {
+        assert!(self.process.is_none(), "the server runs already");
+        let port = self.port();
+        wait_until("the port is free", Duration::from_secs(60), async || {
+            is_free(port).then_some(()).ok_or("taken".into())
+        })
+        .await;
         let script = project("scripts/mariadb.sh").display().to_string();
-        let args = [script, "run".into(), scratch.path().display().to_string(), port.number().to_string()];
-        let process = Process::spawn("bash", &[&args, flags].concat(), &[], &scratch.path().join("log"));
-        let server = Self { _process: process, port, _scratch: scratch };
-        wait_until("MariaDB answers", Duration::from_secs(90), async || {
-            let answer = Conn::new(server.opts()).await.map_err(|error| error.to_string())?;
+        let args = [script, "run".into(), self.scratch.path().display().to_string(), port.to_string()];
+        let args = [&args, self.flags.as_slice()].concat();
+        self.process = Some(Process::spawn("bash", &args, &[], &self.scratch.path().join("log")));
+        wait_until("MariaDB answers", Duration::from_secs(240), async || {
+            let answer = Conn::new(self.opts()).await.map_err(|error| error.to_string())?;
             answer.disconnect().await.map_err(|error| error.to_string())
         })
         .await;
-        server
+    }
+
+    /// `kill -9`.
+    pub fn kill9(&mut self) {
+        self.process = None;
+    }
+
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port.number()
     }
 
     /// Connection options of root.

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const START: Duration = Duration::from_secs(90);
+const START: Duration = Duration::from_secs(240);
 const STOP: Duration = Duration::from_secs(60);
 
 /// How a server is started.

@@ -40,10 +40,15 @@ pub struct Stage {
 impl Stage {
     /// A filled shop, and a task for it that has not been run. The checkpoint is saved each second.
     pub async fn new(mysql: &MysqlServer, elastic: &ElasticServer, prefix: &str, size: Size) -> Self {
+        Self::on(mysql.opts(), mysql.port(), elastic, prefix, size).await
+    }
+
+    /// The same on any server that speaks MySQL's protocol.
+    pub async fn on(opts: Opts, port: u16, elastic: &ElasticServer, prefix: &str, size: Size) -> Self {
         let name = name(prefix);
-        let shop = Shop::create(mysql.opts(), &name, size).await;
+        let shop = Shop::create(opts, &name, size).await;
         let task = name.replace('_', "-");
-        let file = TaskFile::new(&task, mysql.port(), &elastic.url(), &shop.sql(), &name)
+        let file = TaskFile::new(&task, port, &elastic.url(), &shop.sql(), &name)
             .set("limits.checkpointInterval", "1s");
         let scratch = Scratch::new("stage");
         let state_dir = scratch.path().join("state");
@@ -224,6 +229,17 @@ pub async fn wait_condition(operator: &Operator, condition: &str, words: &str) -
         .await
 }
 
+/// The same on `/readyz` alone: before a worker runs nobody counts metrics.
+pub async fn wait_said(operator: &Operator, condition: &str, words: &str) -> Status {
+    let what = format!("{condition}={words} on /readyz");
+    operator
+        .wait_until(&what, PATIENCE, async || {
+            let status = Status::of(operator).await?;
+            if status.condition(condition).starts_with(words) { Ok(status) } else { Err(status.text) }
+        })
+        .await
+}
+
 /// The end of a server's binlog.
 #[derive(Clone, Debug)]
 pub enum BinlogEnd {
@@ -238,10 +254,17 @@ impl BinlogEnd {
     pub async fn of(opts: &Opts) -> Result<Self, String> {
         let text = |error: mysql_async::Error| error.to_string();
         let mut conn = Conn::new(opts.clone()).await.map_err(text)?;
-        let row: Option<Row> = conn.query_first("SHOW BINARY LOG STATUS").await.map_err(text)?;
-        let gtids: Option<(String, String)> =
-            conn.query_first("SELECT @@GLOBAL.gtid_mode, @@GLOBAL.gtid_executed").await.map_err(text)?;
-        let (mode, executed) = gtids.ok_or("no gtid_mode")?;
+        let row: Option<Row> = match conn.query_first("SHOW BINARY LOG STATUS").await {
+            Ok(row) => row,
+            // MariaDB knows no other
+            Err(_) => conn.query_first("SHOW MASTER STATUS").await.map_err(text)?,
+        };
+        let gtids = conn.query_first("SELECT @@GLOBAL.gtid_mode, @@GLOBAL.gtid_executed").await;
+        let (mode, executed): (String, String) = match gtids {
+            Ok(gtids) => gtids.ok_or("no gtid_mode")?,
+            Err(mysql_async::Error::Server(error)) if error.code == 1193 => Default::default(),
+            Err(error) => return Err(text(error)),
+        };
         let _ = conn.disconnect().await;
         if mode == "ON" {
             return Ok(Self::Gtids(executed.replace('\n', "")));

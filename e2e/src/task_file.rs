@@ -10,6 +10,7 @@ const API: &str = "binlog-operator.io/v1alpha1";
 #[derive(Clone, Debug)]
 pub struct TaskFile {
     secret: Value,
+    more_secrets: Vec<Value>,
     task: Value,
     reindexes: Vec<Value>,
 }
@@ -36,6 +37,7 @@ impl TaskFile {
                 "metadata": {"name": secret},
                 "stringData": {"username": "sync", "password": "sync-pw"},
             }),
+            more_secrets: Vec::new(),
             task: json!({"apiVersion": API, "kind": "SyncTask", "metadata": {"name": name}, "spec": spec}),
             reindexes: Vec::new(),
         }
@@ -53,6 +55,15 @@ impl TaskFile {
     #[must_use]
     pub fn credentials(mut self, username: &str, password: &str) -> Self {
         self.secret["stringData"] = json!({"username": username, "password": password});
+        self
+    }
+
+    /// Adds a Secret.
+    #[must_use]
+    pub fn secret(mut self, name: &str, values: &Value) -> Self {
+        let metadata = json!({"name": name});
+        self.more_secrets
+            .push(json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": values}));
         self
     }
 
@@ -78,7 +89,8 @@ impl TaskFile {
 
     /// The YAML text.
     pub fn render(&self) -> String {
-        let documents = [&self.secret, &self.task].into_iter().chain(&self.reindexes);
+        let documents =
+            [&self.secret].into_iter().chain(&self.more_secrets).chain([&self.task]).chain(&self.reindexes);
         let texts: Vec<String> = documents.map(yaml).collect();
         texts.join("---\n")
     }

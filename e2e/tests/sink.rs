@@ -53,6 +53,7 @@ on_each_server!(
     ids_of_any_text_come_back,
     an_index_is_created_as_told,
     an_existing_index_is_adopted,
+    a_difference_from_what_was_asked_for_is_told_and_not_changed,
     an_index_has_one_owner_unless_shared,
     aliases_of_one_index_are_followed,
     findings_name_the_remedy,
@@ -220,6 +221,47 @@ async fn an_index_is_created_as_told(server: &ElasticServer) {
     let made = search.get(&format!("/{index}")).await.json()[&index].clone();
     assert_eq!(made["mappings"]["dynamic"], "strict");
     assert_eq!(made["mappings"]["_meta"]["team"], "shop");
+}
+
+async fn a_difference_from_what_was_asked_for_is_told_and_not_changed(server: &ElasticServer) {
+    let (search, index) = (server.search(), name("differs"));
+    let mut options = options(server, &index);
+    options.settings = Some(
+        json!({"number_of_shards": 1, "index": {"refresh_interval": "5s", "number_of_replicas": "0"},
+        "analysis": {"analyzer": {"parts": {"type": "custom", "tokenizer": "keyword", "filter": ["lowercase"]}}}}),
+    );
+    options.mappings = Some(json!({"dynamic": false, "properties": {
+        "title": {"type": "text", "analyzer": "parts", "index": true, "fields": {"raw": {"type": "keyword", "ignore_above": 256}}},
+        "price": {"type": "scaled_float", "scaling_factor": 100}, "on": {"type": "date", "format": "epoch_millis"},
+        "o": {"type": "object", "properties": {"x": {"type": "long"}}}}}));
+    options.aliases = Some(json!({format!("{index}-all"): {}}));
+    let sink = Sink::new(options.clone()).unwrap();
+    sink.prepare().await.unwrap();
+    assert_eq!(write(&sink, "1", 7, Some(r#"{"title":"A","new":1}"#)).await, Verdict::Done(Outcome::Created));
+    assert_eq!(sink.preflight().await, [], "what was created is what was asked for");
+    assert!(search.get(&format!("/{index}-all/_search")).await.status == 200);
+
+    let before = search.get(&format!("/{index}")).await.json();
+    options.settings = Some(json!({"refresh_interval": "9s"}));
+    options.mappings = Some(json!({"properties": {"title": {"type": "keyword"}, "more": {"type": "long"}}}));
+    options.aliases = Some(json!({"another": {}}));
+    let sink = Sink::new(options).unwrap();
+    let findings = sink.preflight().await;
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!(
+        (findings[0].severity, findings[0].subject.as_str()),
+        (Severity::Warning, "sink.elasticsearch.create")
+    );
+    for words in [
+        "setting index.refresh_interval is 5s and not 9s",
+        "mappings.properties.title.type is text and not keyword",
+        "mappings.properties.more is not there",
+        "alias another is not there",
+    ] {
+        assert!(findings[0].found.contains(words), "{words}: {}", findings[0].found);
+    }
+    sink.prepare().await.unwrap();
+    assert_eq!(search.get(&format!("/{index}")).await.json(), before, "nothing was changed");
 }
 
 async fn an_existing_index_is_adopted(server: &ElasticServer) {

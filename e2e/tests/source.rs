@@ -19,6 +19,8 @@ mod limits;
 mod mariadb;
 #[path = "source/preflight.rs"]
 mod preflight;
+#[path = "source/reading.rs"]
+mod reading;
 #[cfg(feature = "long")]
 #[path = "source/speed.rs"]
 mod speed;

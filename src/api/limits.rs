@@ -17,6 +17,14 @@ pub struct Limits {
     #[serde(default = "batch_actions")]
     #[schemars(range(min = 1, max = 10_000))]
     pub batch_actions: i32,
+    /// How long a batch that is not full waits for more ids. Changes of one document in this time cost one read.
+    #[serde(default = "nothing")]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('0s') && duration(self) <= duration('10s')").message("must be between 0s and 10s"))]
+    pub linger: Period,
+    /// Connections by which one lane reads the shards of its batch at the same time.
+    #[serde(default = "connections")]
+    #[schemars(range(min = 1, max = 64))]
+    pub connections: i32,
     /// Bytes per batch at most.
     #[serde(default = "batch_bytes")]
     #[schemars(range(min = 65_536, max = 104_857_600))]
@@ -29,7 +37,12 @@ pub struct Limits {
     #[serde(default = "max_dead_letters")]
     #[schemars(range(min = 1, max = 100_000))]
     pub max_dead_letters: i32,
-    /// How long a query may run.
+    /// Connections that read rows at most, beside the one for short questions and the binlog's; without it as many as
+    /// lanes, lookups and builds ask for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000))]
+    pub pool_size: Option<i32>,
+    /// How long a query may run; then it is cancelled on the server.
     #[serde(default = "half_a_minute")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('1h')").message("must be between 1s and 1h"))]
     pub query_timeout: Period,
@@ -49,6 +62,14 @@ fn lanes() -> i32 {
 
 fn batch_actions() -> i32 {
     1_000
+}
+
+fn nothing() -> Period {
+    Period::seconds(0)
+}
+
+fn connections() -> i32 {
+    4
 }
 
 fn batch_bytes() -> i32 {
@@ -80,9 +101,12 @@ impl Default for Limits {
         Self {
             lanes: lanes(),
             batch_actions: batch_actions(),
+            linger: nothing(),
+            connections: connections(),
             batch_bytes: batch_bytes(),
             max_pending: max_pending(),
             max_dead_letters: max_dead_letters(),
+            pool_size: None,
             query_timeout: half_a_minute(),
             bulk_timeout: a_minute(),
             checkpoint_interval: ten_seconds(),

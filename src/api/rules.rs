@@ -2,22 +2,17 @@
 //! has seen, and for findings that name the field.
 
 use super::{
-    Finding, Isolation, KeyText, Limits, Period, ReindexSpec, Source, SyncTaskSpec, TableRule, TlsMode,
+    Finding, Isolation, KeyText, Limits, Period, ReindexSpec, Source, SyncTaskSpec, TlsMode, mapping_rules,
+    transform_rules,
 };
-
-/// The placeholder of the main ids, as the CEL rule of `Query::sql` has it.
-const PLACEHOLDER: &str = r"(?i)\bin\s*\(\s*([?]|:[a-z_][a-z0-9_]*)\s*\)";
 
 impl SyncTaskSpec {
     /// Everything that does not hold between the fields.
     pub fn validate(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         findings.extend(tls(&self.source));
-        findings.extend(key(self));
-        findings.extend(placeholder(&self.query.sql));
-        for (i, rule) in self.mapping.tables.iter().enumerate() {
-            findings.extend(table_rule(i, rule));
-        }
+        findings.extend(mapping_rules::findings(self));
+        findings.extend(transform_rules::transforms(self));
         findings.extend(logins(self));
         findings.extend(index(&self.sink.elasticsearch.index));
         findings.extend(sink_tls(self));
@@ -27,6 +22,12 @@ impl SyncTaskSpec {
         let Limits { query_timeout, bulk_timeout, checkpoint_interval, .. } = self.limits;
         findings.extend(within("spec.limits.queryTimeout", query_timeout, second, hour));
         let ten_minutes = Period::seconds(600);
+        findings.extend(within(
+            "spec.limits.linger",
+            self.limits.linger,
+            Period::seconds(0),
+            Period::seconds(10),
+        ));
         findings.extend(within("spec.limits.bulkTimeout", bulk_timeout, second, ten_minutes));
         findings.extend(within("spec.limits.checkpointInterval", checkpoint_interval, second, ten_minutes));
         findings
@@ -57,52 +58,6 @@ fn tls(source: &Source) -> Vec<Finding> {
             "a certificate is given, but TLS is disabled",
             remedy,
         ));
-    }
-    findings
-}
-
-fn key(spec: &SyncTaskSpec) -> Option<Finding> {
-    let found = match (&spec.query.key, &spec.query.keys) {
-        (Some(_), Some(_)) => "both key and keys are given",
-        (None, None) => "neither key nor keys is given",
-        _ => return None,
-    };
-    Some(Finding::new(
-        "spec.query.key",
-        found,
-        "give key: the output column that IN (:ids) filters, or keys: the list of them for a composite key",
-    ))
-}
-
-fn placeholder(sql: &str) -> Option<Finding> {
-    let there = regex::Regex::new(PLACEHOLDER).is_ok_and(|pattern| pattern.is_match(sql));
-    (!there).then(|| {
-        Finding::new(
-            "spec.query.sql",
-            "no placeholder for the ids",
-            "filter the main table's key by IN (:ids), for example WHERE o.id IN (:ids)",
-        )
-    })
-}
-
-fn table_rule(i: usize, rule: &TableRule) -> Vec<Finding> {
-    let field = format!("spec.mapping.tables[{i}]");
-    let mut findings = Vec::new();
-    for (name, value) in [("ignore", rule.ignore), ("all", rule.all)] {
-        findings.extend(no_false(&format!("{field}.{name}"), value));
-    }
-    let given: Vec<_> =
-        [("column", rule.column.is_some()), ("ignore", rule.ignore.is_some()), ("all", rule.all.is_some())]
-            .into_iter()
-            .filter_map(|(name, given)| given.then_some(name))
-            .collect();
-    if given.len() != 1 {
-        let found = if given.is_empty() {
-            format!("the rule for {:?} says nothing", rule.table)
-        } else {
-            format!("the rule for {:?} gives {}", rule.table, given.join(" and "))
-        };
-        findings.push(Finding::new(field, found, "give exactly one of column, ignore: true and all: true"));
     }
     findings
 }

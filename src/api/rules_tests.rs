@@ -20,7 +20,7 @@ fn object(kind: &str, spec: &Value) -> Value {
 }
 
 /// The task with one value set, `null` to remove it.
-fn with(pointer: &str, value: Value) -> Value {
+pub(in crate::api) fn with(pointer: &str, value: Value) -> Value {
     let mut spec = task();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
     let mut at = &mut spec;
@@ -38,7 +38,7 @@ fn with(pointer: &str, value: Value) -> Value {
     spec
 }
 
-fn fields<R: Resource>(kind: &str, spec: &Value) -> Vec<String> {
+pub(in crate::api) fn fields<R: Resource>(kind: &str, spec: &Value) -> Vec<String> {
     match check::<R>(&object(kind, spec)) {
         Ok(_) => Vec::new(),
         Err(findings) => findings.iter().map(ToString::to_string).collect(),
@@ -46,7 +46,7 @@ fn fields<R: Resource>(kind: &str, spec: &Value) -> Vec<String> {
 }
 
 /// Both judges on a spec that its types can hold.
-fn cel<R>(kind: &str, spec: &Value) -> (Vec<String>, String)
+pub(in crate::api) fn cel<R>(kind: &str, spec: &Value) -> (Vec<String>, String)
 where
     R: Resource + serde::Serialize + kube::CustomResourceExt,
 {
@@ -83,13 +83,24 @@ fn everything_that_may_be_given_is_fine() {
     spec["sink"]["elasticsearch"]["gzip"] = json!(true);
     spec["sink"]["elasticsearch"]["auth"] = json!({"apiKey": {"secretRef": {"name": "es"}}});
     spec["mapping"] = json!({"tables": [
-        {"table": "shop.a", "column": "id"}, {"table": "b", "ignore": true}, {"table": "c", "all": true}]});
+        {"table": "shop.a", "column": "id"}, {"table": "b", "ignore": true}, {"table": "c", "all": true},
+        {"table": "d", "columns": ["x"]},
+        {"table": "e", "lookup": {"sql": "SELECT id FROM x WHERE y IN (:keys)", "key": "z", "pageSize": 5,
+            "orderKey": "id", "maxPages": 3}}],
+        "rewrite": [{"match": "^a_[0-9]+$", "table": "a"}],
+        "sharding": {"variable": "shard", "strategy": "crc32", "shards": 64, "suffixWidth": 2}});
+    spec["query"]["table"] = json!("shop.a");
+    spec["query"]["batch"] = json!("One");
+    spec["query"]["rows"] = json!("First");
+    spec["query"]["children"] = json!([{"field": "x", "sql": "SELECT a, b, c FROM y WHERE (a, b) IN (:ids)",
+        "keys": ["a", "b"], "orderBy": "c", "fields": ["c"]}]);
+    spec["onMissing"] = json!("Keep");
     spec["isolation"] = json!("Dedicated");
     spec["worker"] = json!({"nodeSelector": {"disk": "ssd"}, "tolerations": [{"operator": "Exists"}],
         "resources": {"limits": {"cpu": 1, "memory": "1Gi"}}, "priorityClassName": "low"});
     spec["onChange"] = json!("Keep");
     spec["deletionPolicy"] = json!("DeleteIndex");
-    spec["limits"] = json!({"lanes": 8, "queryTimeout": "90s"});
+    spec["limits"] = json!({"lanes": 8, "queryTimeout": "90s", "linger": "50ms", "connections": 8});
     let (ours, theirs) = cel::<SyncTask>("SyncTask", &spec);
     assert!(fields::<SyncTask>("SyncTask", &spec).is_empty() && ours.is_empty(), "{ours:?}");
     assert_eq!(theirs, "");
@@ -117,7 +128,7 @@ fn the_schema_names_field_finding_and_remedy() {
             "spec.hosts: unknown field; remove it (known here: deletionPolicy, initialSync, isolation",
         ),
         ("/source/hots", json!("x"), "spec.source.hots: unknown field; did you mean \"host\"?"),
-        ("/transforms", json!([]), "spec.transforms: not supported by this version; remove it"),
+        ("/dryRun", json!(true), "spec.dryRun: not supported by this version; remove it"),
         ("/source/host", Value::Null, "spec.source.host: missing; add it (Host name or address)"),
         ("/source/host", json!(""), "spec.source.host: empty; needs at least 1 characters"),
         (
@@ -165,11 +176,6 @@ fn the_schema_names_field_finding_and_remedy() {
             "spec.sink.elasticsearch.auth: nothing chosen; give exactly one of",
         ),
         (
-            "/sink/elasticsearch/create",
-            json!({}),
-            "spec.sink.elasticsearch.create: not supported by this version",
-        ),
-        (
             "/sink/elasticsearch/refresh",
             json!(false),
             "spec.sink.elasticsearch.refresh: found false, expected a text",
@@ -177,7 +183,7 @@ fn the_schema_names_field_finding_and_remedy() {
         (
             "/mapping/tables",
             json!([{"table": "a", "lookup": {}}]),
-            "spec.mapping.tables[0].lookup: not supported by this version",
+            "spec.mapping.tables[0].lookup.key: missing; add it",
         ),
         (
             "/mapping/tables",
@@ -245,6 +251,22 @@ fn rules_between_fields_are_the_cel_rules() {
             json!([{"table": "a", "ignore": false}]),
             "spec.mapping.tables[0].ignore: found false",
         ),
+        (
+            "/mapping/rewrite",
+            json!([{"match": "a(", "table": "b"}]),
+            "spec.mapping.rewrite[0].match: \"a(\" is no regular expression",
+        ),
+        (
+            "/query/children",
+            json!([{"field": "x", "sql": "SELECT a FROM b WHERE a IN (:ids)"}]),
+            "spec.query.children[0].key: no key is given",
+        ),
+        (
+            "/query/children",
+            json!([{"field": "x", "sql": "SELECT a FROM b WHERE a = 1", "key": "a"}]),
+            "spec.query.children[0].sql: no placeholder",
+        ),
+        ("/limits/linger", json!("11s"), "spec.limits.linger: found 11s"),
         ("/worker", json!({"image": "a"}), "spec.worker: a pod is described"),
         ("/stallTimeout", json!("500ms"), "spec.stallTimeout: found 500ms; must be between 1s and 24h"),
         ("/limits/queryTimeout", json!("2h"), "spec.limits.queryTimeout: found 2h"),
@@ -261,6 +283,23 @@ fn rules_between_fields_are_the_cel_rules() {
         let spec = with("/query/sql", json!(format!("SELECT 1 FROM t WHERE {sql}")));
         let (ours, theirs) = cel::<SyncTask>("SyncTask", &spec);
         assert!(ours.is_empty() && theirs.is_empty(), "{sql}: {ours:?} {theirs}");
+    }
+}
+
+#[test]
+fn variables_of_sharded_names() {
+    for (value, expected) in [
+        (json!({"variable": "a b", "shards": 2}), "spec.mapping.sharding[0].variable: found"),
+        (json!([{"variable": "a", "shards": 0}]), "spec.mapping.sharding[0].shards: found 0"),
+        (json!({"variable": "a", "shards": 2, "format": "x"}), "spec.mapping.sharding[0].format"),
+        (
+            json!({"variable": "a", "shards": 2, "strategy": "md5"}),
+            ": spec.mapping.sharding: unknown variant",
+        ),
+        (json!({"variable": "a", "shards": 2, "suffix": 3}), ": spec.mapping.sharding: unknown field"),
+    ] {
+        let found = fields::<SyncTask>("SyncTask", &with("/mapping/sharding", value.clone()));
+        assert!(found.iter().any(|f| f.contains(expected.trim_start_matches(": "))), "{value}: {found:#?}");
     }
 }
 

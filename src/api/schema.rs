@@ -4,7 +4,7 @@ use kube::CustomResourceExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Finding, Reindex, SyncTask, period, sink};
+use super::{Finding, Reindex, SyncTask, period, reading, sink};
 
 /// Group and version of the resources.
 pub const API_VERSION: &str = "binlog-operator.io/v1alpha1";
@@ -87,29 +87,8 @@ fn spec_schema(kind: Kind) -> Value {
 }
 
 /// Fields that later versions have. They are refused like any unknown one, with a better reason.
-const LATER: [&str; 21] = [
-    "spec.query.table",
-    "spec.query.children",
-    "spec.query.batch",
-    "spec.query.rows",
-    "spec.mapping.sharding",
-    "spec.mapping.rewrite",
-    "spec.mapping.tables.lookup",
-    "spec.mapping.tables.columns",
-    "spec.transforms",
-    "spec.onMissing",
-    "spec.onDelete",
-    "spec.write",
-    "spec.routing",
-    "spec.idTemplate",
-    "spec.startFrom",
-    "spec.source.reader",
-    "spec.source.session",
-    "spec.sink.elasticsearch.create",
-    "spec.limits.linger",
-    "spec.limits.poolSize",
-    "spec.dryRun",
-];
+const LATER: [&str; 6] =
+    ["spec.onDelete", "spec.write", "spec.routing", "spec.idTemplate", "spec.startFrom", "spec.dryRun"];
 
 fn walk(schema: &Value, value: &Value, path: &str, findings: &mut Vec<Finding>) {
     if value.is_null() && schema.get("nullable") == Some(&Value::Bool(true)) {
@@ -253,6 +232,7 @@ fn string(schema: &Value, text: &str, path: &str, findings: &mut Vec<Finding>) {
     let Some(pattern) = schema.get("pattern").and_then(Value::as_str) else { return };
     if !text.is_empty() && !regex::Regex::new(pattern).is_ok_and(|p| p.is_match(text)) {
         let remedy = match pattern {
+            reading::OFFSET => "write an offset such as +05:30",
             period::PATTERN => "write for example 500ms, 30s, 5m or 1h30m",
             sink::ADDRESS => "write for example https://elasticsearch:9200",
             other => other,

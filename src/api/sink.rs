@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CaSecretRef, SecretRef};
+use super::{CaSecretRef, Create, SecretRef};
 
 /// Addresses. That no login may stand in them is a rule and not part of the pattern: the API server shows the text that
 /// does not fit a pattern to whoever asks.
@@ -45,6 +45,9 @@ pub struct Elasticsearch {
     /// Whether a missing index is created.
     #[serde(default)]
     pub create_index: CreateIndex,
+    /// What a missing index is created with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub create: Option<Create>,
     /// True: requests are compressed.
     #[serde(default)]
     pub gzip: bool,

@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CaSecretRef, SecretRef};
+use super::{CaSecretRef, SecretRef, SourceReader, SourceSession};
 
 /// The MySQL server whose changes are followed and whose rows are read.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, KubeSchema)]
@@ -31,6 +31,12 @@ pub struct Source {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 4_294_967_295_i64))]
     pub server_id: Option<i64>,
+    /// A replica that rows are read from instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reader: Option<SourceReader>,
+    /// Variables of the sessions that read rows.
+    #[serde(default)]
+    pub session: SourceSession,
 }
 
 fn default_port() -> i32 {

@@ -5,7 +5,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Isolation, Limits, Mapping, Period, Placement, Query, Sink, Source};
+use super::{
+    Isolation, Limits, Mapping, OnMissing, Period, Placement, Query, Sink, Source, Transform, Types,
+};
 
 /// Keeps the documents of one index equal to a query.
 #[derive(CustomResource, Serialize, Deserialize, Clone, Debug, PartialEq, KubeSchema)]
@@ -52,11 +54,22 @@ pub struct SyncTaskSpec {
     /// What the SQL cannot say about its tables.
     #[serde(default)]
     pub mapping: Mapping,
+    /// How MySQL's types become JSON.
+    #[serde(default)]
+    pub types: Types,
+    /// What becomes of a row on its way to a document, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub transforms: Vec<Transform>,
     /// Where the documents go.
     pub sink: Sink,
     /// Whether a task without a checkpoint begins by building everything.
     #[serde(default)]
     pub initial_sync: InitialSync,
+    /// What becomes of a document whose id the query returns nothing for. With Keep it stays while the main table
+    /// has the row.
+    #[serde(default)]
+    pub on_missing: OnMissing,
     /// What to do when changes may have gone by unseen (binlog purged, TRUNCATE, index replaced and the like).
     #[serde(default)]
     pub on_gap: OnGap,

@@ -89,15 +89,13 @@ impl Decoder {
         if header.event_type == EventType::TRANSACTION_PAYLOAD {
             return self.open_payload(header, position, body).map(Some);
         }
-        if let Some(plain) = mariadb::uncompressed(header.event_type) {
-            let body = self.raw.bytes.get(body).unwrap_or_default();
-            let id_len = self.state.format.table_id_len;
-            mariadb::inflate(plain, id_len, body, &mut self.inner)
+        let body = self.raw.bytes.get(body).unwrap_or_default();
+        if let Some(plain) = mariadb::plain_type(header.event_type) {
+            mariadb::decompress(plain, self.state.format.table_id_len, body, &mut self.inner)
                 .map_err(|e| e.at(&At::new(&header, &position)))?;
             let header = Header { event_type: plain, ..header };
             return self.state.decode(header, position, false, &self.inner).map(Some);
         }
-        let body = self.raw.bytes.get(body).unwrap_or_default();
         self.state.decode(header, position, false, body).map(Some)
     }
 

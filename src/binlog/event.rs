@@ -9,7 +9,6 @@ use super::error::Malformed;
 use super::format::FormatDescription;
 use super::gtid::GtidEvent;
 use super::header::Header;
-use super::mariadb::MariadbGtid;
 use super::query::{QueryEvent, Xid};
 use super::rows::RowsEvent;
 use super::table_map::TableMap;
@@ -56,10 +55,8 @@ pub enum Body<'a> {
     },
     /// PREVIOUS_GTIDS: every GTID in earlier files.
     PreviousGtids(GtidSet),
-    /// GTID, ANONYMOUS_GTID, GTID_TAGGED: a transaction begins.
+    /// GTID, ANONYMOUS_GTID, GTID_TAGGED, MariaDB's GTID: a transaction begins.
     Gtid(GtidEvent),
-    /// MariaDB's GTID: a transaction begins.
-    MariadbGtid(MariadbGtid),
     /// QUERY, EXECUTE_LOAD_QUERY: a statement as text.
     Query(QueryEvent<'a>),
     /// XID: the transaction commits; the number is InnoDB's.
@@ -77,7 +74,7 @@ pub enum Body<'a> {
     Rows(RowsEvent<'a>),
     /// A rows event without a table: it only ends a statement.
     StatementEnd,
-    /// ROWS_QUERY: the statement that the following rows come from.
+    /// ROWS_QUERY, MariaDB's ANNOTATE_ROWS: the statement that the following rows come from.
     RowsQuery(Cow<'a, str>),
     /// TRANSACTION_PAYLOAD: a compressed transaction; its events come next, one by one.
     Payload {

@@ -3,6 +3,7 @@
 use super::cursor::Cursor;
 use super::error::Malformed;
 use super::header::EventType;
+use super::mariadb::MariaBegin;
 use crate::model::{Gtid, GtidSet, Tag, Uuid};
 
 /// LOGICAL_TIMESTAMP_TYPECODE: group commit's numbers follow (5.7+).
@@ -27,6 +28,8 @@ pub struct GtidEvent {
     pub transaction_length: u64,
     /// `@@version` of the first server as a number, for example 90704; 0 where unknown.
     pub original_server_version: u32,
+    /// What MariaDB's event says; `None` on MySQL.
+    pub maria: Option<MariaBegin>,
 }
 
 impl GtidEvent {

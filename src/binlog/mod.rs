@@ -40,7 +40,7 @@ pub use file::BinlogFile;
 pub use format::{Checksum, FormatDescription};
 pub use gtid::GtidEvent;
 pub use header::{EventType, HEADER_LEN, Header, RawEvent};
-pub use mariadb::MariadbGtid;
+pub use mariadb::{MariaBegin, MariaGtid};
 pub use query::{QueryEvent, QueryKind, Session, Xid};
 pub use rows::{Image, Row, RowVisitor, Rows, RowsEvent, RowsKind};
 pub use server_id::derive_server_id;

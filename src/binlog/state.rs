@@ -10,7 +10,7 @@ use super::event::{self, Body, Event, EventPosition};
 use super::format::{Checksum, FormatDescription};
 use super::gtid::{self, GtidEvent};
 use super::header::{EventType, FLAG_IN_USE, HEADER_LEN, Header, RawEvent};
-use super::mariadb::MariadbGtid;
+use super::mariadb;
 use super::query::QueryEvent;
 use super::rows::Unbound;
 use super::table_map::TableMap;
@@ -160,11 +160,17 @@ impl State {
         let c = &mut c;
         Ok(Some(match header.event_type {
             EventType::TABLE_MAP => Body::TableMap(self.table_map(c.rest())?),
-            EventType::GTID | EventType::ANONYMOUS_GTID | EventType::GTID_TAGGED => {
+            EventType::GTID
+            | EventType::ANONYMOUS_GTID
+            | EventType::GTID_TAGGED
+            | EventType::MARIADB_GTID => {
                 if self.tables.len() > MAX_TABLES {
                     self.tables.clear();
                 }
-                Body::Gtid(GtidEvent::read(header.event_type, c)?)
+                Body::Gtid(match header.event_type {
+                    EventType::MARIADB_GTID => mariadb::gtid(header, c)?,
+                    event_type => GtidEvent::read(event_type, c)?,
+                })
             }
             EventType::QUERY | EventType::EXECUTE_LOAD_QUERY => {
                 Body::Query(QueryEvent::read(header.event_type, c)?)
@@ -179,7 +185,6 @@ impl State {
             EventType::HEARTBEAT_V2 => event::heartbeat_v2(c)?,
             EventType::INCIDENT => event::incident(c)?,
             EventType::STOP => Body::Stop,
-            EventType::MARIADB_GTID => Body::MariadbGtid(MariadbGtid::read(header, c)?),
             EventType::MARIADB_ANNOTATE_ROWS => Body::RowsQuery(event::text(c.take_rest())),
             EventType::MARIADB_GTID_LIST | EventType::MARIADB_BINLOG_CHECKPOINT => Body::Bookkeeping,
             EventType::MARIADB_START_ENCRYPTION => {

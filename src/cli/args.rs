@@ -21,6 +21,9 @@ pub(super) struct Cli {
     /// `info,hyper=debug`.
     #[arg(long, global = true, env = "RUST_LOG", default_value = "info")]
     pub(super) log_level: String,
+    /// Writes log lines to this file instead of standard error; at 50 MiB it becomes FILE.1, and so on to FILE.7.
+    #[arg(long, global = true)]
+    pub(super) log_file: Option<PathBuf>,
     /// Form of log lines, on standard error.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Auto)]
     pub(super) log_format: LogFormat,
@@ -42,8 +45,11 @@ pub(super) enum LogFormat {
 pub(super) enum Command {
     /// Runs the SyncTask and the Reindexes of a file, without a cluster.
     Run(RunArgs),
+    /// Builds documents once, without following the binlog: all, or those that are selected. While it runs no other
+    /// process may work on the task.
+    Reindex(ReindexArgs),
     /// Prints how changes of each table find their documents.
-    Explain(FileArgs),
+    Explain(ExplainArgs),
     /// Checks the file and the servers it names, and prints every finding with its remedy.
     Check(FileArgs),
     /// Runs the SyncTasks of a Kubernetes cluster.
@@ -60,27 +66,73 @@ pub(super) enum Command {
     Crds,
 }
 
+/// `explain`.
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// The file.
+    #[command(flatten)]
+    pub(super) file: FileArgs,
+    /// Prints mappings for the index instead, proposed from the types of the query's columns: to be put into
+    /// spec.sink.elasticsearch.create.
+    #[arg(long)]
+    pub(super) mapping: bool,
+}
+
 /// A subcommand that takes nothing but the file.
 #[derive(Debug, Args)]
 pub(super) struct FileArgs {
     /// YAML file with a SyncTask, its Secrets and Reindexes.
     #[arg(short, long)]
     pub(super) file: PathBuf,
+    /// Sets a value of the SyncTask, for example `spec.limits.lanes=4`; may be given several times.
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub(super) set: Vec<String>,
+}
+
+/// `reindex`.
+#[derive(Debug, Args)]
+pub(super) struct ReindexArgs {
+    /// The file.
+    #[command(flatten)]
+    pub(super) file: FileArgs,
+    /// Builds the documents of rows that satisfy this condition, for example `o.total > 100`.
+    #[arg(long = "where", value_name = "CONDITION", conflicts_with_all = ["id", "min", "max"])]
+    pub(super) condition: Option<String>,
+    /// Builds this document; may be given several times.
+    #[arg(long, conflicts_with_all = ["min", "max"])]
+    pub(super) id: Vec<String>,
+    /// Builds from this id on.
+    #[arg(long)]
+    pub(super) min: Option<String>,
+    /// Builds up to this id, which is not built any more.
+    #[arg(long)]
+    pub(super) max: Option<String>,
+    /// Ids in one page.
+    #[arg(long, default_value_t = 1_000, value_parser = page_size)]
+    pub(super) page_size: usize,
+}
+
+fn page_size(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(size @ 1..=10_000) => Ok(size),
+        _ => Err("write a number between 1 and 10000".to_owned()),
+    }
 }
 
 /// `run`.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// YAML file with a SyncTask, its Secrets and Reindexes.
-    #[arg(short, long)]
-    pub(super) file: PathBuf,
+    /// The file.
+    #[command(flatten)]
+    pub(super) file: FileArgs,
     /// Directory for checkpoint and dead letters; made if it is not there. One process at a time may use it.
     #[arg(long)]
     pub(super) state_dir: PathBuf,
     /// Serves /healthz, /readyz and /metrics here: `:8222`, `127.0.0.1:8222` or `[::1]:8222`.
     #[arg(long, value_parser = listen_address)]
     pub(super) listen: Option<SocketAddr>,
-    /// Ends with 0 once every Reindex of the file is complete and the task is caught up.
+    /// Ends once every Reindex of the file is complete and the task is caught up: with 0, or with 1 where one failed or
+    /// documents were refused.
     #[arg(long)]
     pub(super) until_caught_up: bool,
     /// Takes the state over from a process that still holds it; that one ends when it next saves.
@@ -173,6 +225,22 @@ mod tests {
     }
 
     #[test]
+    fn reindex_takes_one_selection() {
+        let parse = |args: &[&str]| {
+            Cli::try_parse_from([&["b", "reindex", "-f", "o.yaml"], args].concat()).map(|cli| {
+                match cli.command {
+                    Command::Reindex(args) => args,
+                    other => panic!("{other:?}"),
+                }
+            })
+        };
+        let args = parse(&["--id", "1", "--id", "2", "--set", "spec.limits.lanes=1"]).unwrap();
+        assert_eq!((args.id.len(), args.file.set.len(), args.page_size), (2, 1, 1_000));
+        assert!(parse(&["--id", "1", "--where", "a > 1"]).is_err());
+        assert!(parse(&["--min", "1", "--page-size", "0"]).is_err());
+    }
+
+    #[test]
     fn run_takes_the_flags_of_the_docs() {
         let cli = Cli::try_parse_from([
             "b",
@@ -187,6 +255,7 @@ mod tests {
             "--take-over",
         ]);
         let Command::Run(run) = cli.unwrap().command else { panic!("not run") };
+        assert!(run.file.set.is_empty());
         assert!(run.until_caught_up && run.take_over && run.write_log.is_none());
     }
 }

@@ -23,6 +23,11 @@ pub(super) fn text() -> Result<String, serde_saphyr::ser::Error> {
     Ok(files.collect())
 }
 
+/// JSON as YAML.
+pub(super) fn yaml(value: &Value) -> Result<String, serde_saphyr::ser::Error> {
+    serde_saphyr::to_string(&Plain(value))
+}
+
 /// A JSON value for serializers other than serde_json's: with exact numbers on, those would see a number as a
 /// map. Whole floats (bounds) are written as integers.
 struct Plain<'a>(&'a Value);

@@ -88,9 +88,14 @@ impl std::error::Error for LoadError {}
 
 /// Reads a file.
 pub fn load(path: &Path) -> Result<TaskFile, LoadError> {
+    load_with(path, &[])
+}
+
+/// Reads a file, with values of the SyncTask set by `path=value`.
+pub fn load_with(path: &Path, settings: &[String]) -> Result<TaskFile, LoadError> {
     let name = path.display().to_string();
     match std::fs::read_to_string(path) {
-        Ok(text) => read(&name, &text),
+        Ok(text) => read_with(&name, &text, settings),
         Err(error) => {
             let finding =
                 Finding::new("", format!("cannot be read: {error}"), "name a readable YAML file with -f");
@@ -103,8 +108,12 @@ pub fn load(path: &Path) -> Result<TaskFile, LoadError> {
 
 /// Reads the text of a file called `name`.
 pub fn read(name: &str, text: &str) -> Result<TaskFile, LoadError> {
+    read_with(name, text, &[])
+}
+
+fn read_with(name: &str, text: &str, settings: &[String]) -> Result<TaskFile, LoadError> {
     let mut loader = Loader { file: name, findings: Vec::new() };
-    let result = loader.read(text);
+    let result = loader.read(text, settings);
     let mut findings = loader.findings;
     match result {
         Some(file) if findings.is_empty() => Ok(file),
@@ -130,8 +139,8 @@ struct Object {
 }
 
 impl Loader<'_> {
-    fn read(&mut self, text: &str) -> Option<TaskFile> {
-        let documents = match yaml::documents(text) {
+    fn read(&mut self, text: &str, settings: &[String]) -> Option<TaskFile> {
+        let mut documents = match yaml::documents(text) {
             Ok(documents) => documents,
             Err(broken) => {
                 let finding =
@@ -140,6 +149,16 @@ impl Loader<'_> {
                 return None;
             }
         };
+        for document in &mut documents {
+            if document.value.get("kind").and_then(Value::as_str) == Some("SyncTask") {
+                for setting in settings {
+                    if let Err(words) = super::settings::apply(&mut document.value, setting) {
+                        let (found, remedy) = words.split_once("; ").unwrap_or((&words, "correct it"));
+                        self.add(0, String::new(), Finding::new("", found, remedy));
+                    }
+                }
+            }
+        }
         let objects: Vec<_> =
             documents.into_iter().enumerate().filter_map(|(i, d)| self.object(i + 1, d)).collect();
         self.duplicates(&objects);

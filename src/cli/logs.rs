@@ -1,18 +1,30 @@
 //! Log lines on standard error, above the progress bars where there are any.
 
 use std::io::{self, IsTerminal as _, Write};
+use std::path::Path;
 
 use indicatif::MultiProgress;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::args::LogFormat;
+use super::log_file::LogFile;
 
 /// Sets up logging for the whole process. Bars drawn on the result and log lines leave each other alone.
-pub(super) fn init(format: LogFormat, level: &str) -> Result<Option<MultiProgress>, String> {
-    let terminal = io::stderr().is_terminal();
-    let bars = terminal.then(MultiProgress::new);
-    let lines = Lines { bars: bars.clone() };
+pub(super) fn init(
+    format: LogFormat,
+    level: &str,
+    file: Option<&Path>,
+) -> Result<Option<MultiProgress>, String> {
+    let bars = io::stderr().is_terminal().then(MultiProgress::new);
+    let open = |path: &Path| {
+        LogFile::open(path).map_err(|error| {
+            format!("--log-file {}: {error}; name a file that can be written", path.display())
+        })
+    };
+    let file = file.map(open).transpose()?;
+    let terminal = bars.is_some() && file.is_none();
+    let lines = Lines { bars: bars.clone(), file };
     let builder = tracing_subscriber::fmt().with_env_filter(filter(level)?).with_writer(lines);
     let done = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
@@ -37,6 +49,7 @@ fn filter(level: &str) -> Result<EnvFilter, String> {
 #[derive(Clone)]
 struct Lines {
     bars: Option<MultiProgress>,
+    file: Option<LogFile>,
 }
 
 impl<'a> MakeWriter<'a> for Lines {
@@ -49,9 +62,10 @@ impl<'a> MakeWriter<'a> for Lines {
 
 impl Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        match &self.bars {
-            Some(bars) => bars.suspend(|| io::stderr().write_all(line))?,
-            None => io::stderr().write_all(line)?,
+        match (&mut self.file, &self.bars) {
+            (Some(file), _) => file.write_all(line)?,
+            (None, Some(bars)) => bars.suspend(|| io::stderr().write_all(line))?,
+            (None, None) => io::stderr().write_all(line)?,
         }
         Ok(line.len())
     }

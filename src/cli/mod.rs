@@ -9,10 +9,13 @@ mod exit;
 mod file;
 mod http;
 mod inspect;
+mod log_file;
 mod logs;
 mod operator;
 mod progress;
+mod reindex;
 mod run;
+mod settings;
 mod signals;
 mod trace;
 mod yaml;
@@ -23,7 +26,7 @@ use clap::Parser as _;
 
 pub use crds::files as crd_files;
 pub use exit::Exit;
-pub use file::{FileFinding, LoadError, TaskFile, load, read};
+pub use file::{FileFinding, LoadError, TaskFile, load, load_with, read};
 pub use http::{Pages, Subject, serve};
 
 use args::{Cli, Command};
@@ -31,7 +34,7 @@ use args::{Cli, Command};
 /// Does what the command line says.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let bars = match logs::init(cli.log_format, &cli.log_level) {
+    let bars = match logs::init(cli.log_format, &cli.log_level, cli.log_file.as_deref()) {
         Ok(bars) => bars,
         Err(error) => return run::findings(&error).into(),
     };
@@ -41,6 +44,7 @@ pub fn main() -> ExitCode {
     };
     let exit = match cli.command {
         Command::Run(args) => runtime.block_on(run::run(args, bars)),
+        Command::Reindex(args) => runtime.block_on(Box::pin(reindex::reindex(args, bars))),
         Command::Explain(args) => runtime.block_on(inspect::explain(&args)),
         Command::Check(args) => runtime.block_on(inspect::check(&args)),
         Command::Operator(args) => runtime.block_on(Box::pin(operator::operator(args))),

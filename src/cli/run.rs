@@ -23,7 +23,7 @@ const DRAIN: Duration = Duration::from_secs(20);
 
 /// Runs until a signal, or until caught up where that was asked for.
 pub(super) async fn run(args: RunArgs, bars: Option<MultiProgress>) -> Exit {
-    let file = match file::load(&args.file) {
+    let file = match file::load_with(&args.file.file, &args.file.set) {
         Ok(file) => file,
         Err(error) => return findings(&error),
     };
@@ -47,7 +47,7 @@ pub(super) async fn run(args: RunArgs, bars: Option<MultiProgress>) -> Exit {
         tokio::spawn(http::serve(listener, pages, until_done));
     }
     let shown = tokio::spawn(progress::show(watched, bars));
-    let exit = work(&args, file, status, task_metrics, stop).await;
+    let exit = Box::pin(work(&args, file, status, task_metrics, stop)).await;
     let _ = shown.await;
     done.send_replace(true);
     exit
@@ -93,6 +93,14 @@ async fn work(
         .filter(|(_, build)| build.phase == BuildPhase::Failed)
         .map(|(name, build)| format!("Reindex {name}: {}", build.failed))
         .collect();
+    let refused = last.borrow().dead_letters;
+    let failed: Vec<String> = failed
+        .into_iter()
+        .chain(
+            (refused > 0)
+                .then(|| format!("{refused} documents were refused: they are the task's dead letters")),
+        )
+        .collect();
     match ended {
         Ok(()) if args.until_caught_up && !failed.is_empty() => findings(&failed.join("\n")),
         Ok(()) => Exit::Done,
@@ -104,7 +112,7 @@ async fn work(
 }
 
 /// Tells the worker to stop, and gives it time to.
-async fn finish(
+pub(super) async fn finish(
     control: &mpsc::Sender<Control>,
     worker: std::pin::Pin<&mut impl Future<Output = Result<(), WorkerError>>>,
 ) -> Result<(), WorkerError> {
@@ -148,7 +156,10 @@ mod tests {
 
     fn args(state_dir: PathBuf) -> RunArgs {
         RunArgs {
-            file: Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/examples/orders.yaml"),
+            file: crate::cli::args::FileArgs {
+                file: Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/examples/orders.yaml"),
+                set: vec![],
+            },
             state_dir,
             listen: None,
             until_caught_up: false,

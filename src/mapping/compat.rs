@@ -54,6 +54,13 @@ pub(super) fn same_class(a: &CatalogColumn, b: &CatalogColumn) -> bool {
     }
 }
 
+/// Do equal values of this column have one spelling only, so that a key spelled as it is here names its document?
+/// Text has several in every collation that ignores case, accents or blanks at the end.
+pub(super) fn exact(column: &CatalogColumn) -> bool {
+    let one = |name: String| name == "utf8mb4_0900_bin" || name == "binary";
+    column.column.kind != ColumnKind::Text || collation(column).is_some_and(one)
+}
+
 /// Like [`same_class`] as to types only: what a user's `column` rule must satisfy.
 pub(super) fn same_family(a: &CatalogColumn, b: &CatalogColumn) -> bool {
     let text = |c: &CatalogColumn| c.column.kind == ColumnKind::Text && keyable(c).is_ok();

@@ -1,4 +1,4 @@
-//! From a parsed query and a schema to a plan.
+//! From one parsed SELECT and a schema to its key and the rules of its tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,56 +8,86 @@ use super::analysis::{Analysis, Main};
 use super::error::{MappingError, fragment};
 use super::keys::{self, KeyColumn};
 use super::lookup::{self, Lookup};
+use super::overrides;
 use super::paths::{self, Route, Routes};
-use super::plan::{Action, Events, Plan, Rule, TablePlan, hash};
-use super::query::{ParsedQuery, TableAction, main_select};
+use super::plan::{Action, Events, Rule, TablePlan};
+use super::query::{ParsedQuery, Part, TableAction, TableRule, Template, main_select};
 use super::scope::{ColRef, Found, Names, Occurrence, Resolver, column_of, column_parts, same_column};
+use super::separable;
 use super::walk::WalkText;
-use super::{cascade, overrides, separable};
-use crate::model::{Catalog, CatalogColumn, CatalogTable, TableName};
+use crate::model::{CatalogColumn, CatalogTable, TableName};
 
-pub(super) fn compile(parsed: &ParsedQuery, catalog: &Catalog) -> Result<Plan, MappingError> {
-    let names = Names::new(catalog);
-    let select = main_select(&parsed.query)?;
+/// One SELECT after its walk.
+pub(super) struct Analyzed<'c> {
+    pub analysis: Analysis<'c>,
+    pub key: Vec<ColRef>,
+    /// The key's columns, as results have them.
+    pub columns: Vec<KeyColumn>,
+    /// Where they stand in results.
+    pub key_output: Vec<usize>,
+    /// The names of all result columns.
+    pub outputs: Vec<String>,
+    pub walk: WalkText,
+    /// The text, with columns in place of `*`.
+    pub text: Template,
+}
+
+/// How many documents' rows a SELECT reads at once, and what they are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reads {
+    /// Documents of many ids.
+    Many,
+    /// The document of one id.
+    One,
+    /// Objects within documents of many ids.
+    Objects,
+}
+
+/// Walks a SELECT and finds its key.
+pub(super) fn analyze<'c>(
+    parsed: &ParsedQuery,
+    part: &Part,
+    names: Names<'c>,
+    reads: Reads,
+) -> Result<Analyzed<'c>, MappingError> {
+    let select = main_select(&part.query, true)?;
     let mut analysis = Analysis::new(names, parsed.input.database.as_deref());
-    let main = analysis.main(&parsed.query, select)?;
+    analysis.volatile_allowed = parsed.input.volatile_allowed;
+    let main = analysis.main(&part.query, select)?;
     let key = key_columns(&analysis, &main, select)?;
-    let outputs = key_outputs(parsed, &analysis, &main, &key)?;
-    separable::check(&analysis, &main, &key)?;
-    let routes = paths::routes(&analysis, &key);
-    let mut build = Build {
-        parsed,
-        analysis: &analysis,
-        key: &key,
-        routes: &routes,
-        lookups: vec![],
-        tables: BTreeMap::new(),
-        ignored: vec![],
-    };
-    overrides::apply(&mut build)?;
-    build.derive()?;
-    let mut warnings = build.index_warnings();
-    if !catalog.cascades_logged {
-        warnings.extend(cascade::add(&mut build.tables, names));
+    let key_output = key_outputs(&part.key, &analysis, &main, &key)?;
+    if reads != Reads::One {
+        separable::check(&analysis, &main, &key)?;
     }
-    let (head, tail) = parsed.text.around_mark();
-    let Build { lookups, tables, ignored, .. } = build;
-    Ok(Plan {
-        main: occurrence(&analysis, &key).map(|o| o.table.clone()).unwrap_or_default(),
-        key: described(parsed, &analysis, &key),
-        key_output: outputs,
-        head,
-        tail,
-        walk: walk_text(parsed, &analysis, &main, &key),
-        lookups,
-        tables,
-        ignored,
-        warnings,
-        fold: names.fold(),
-        hash: hash(&parsed.input),
-        parsed: parsed.clone(),
-        catalog: catalog.clone(),
-    })
+    if reads != Reads::Objects {
+        separable::spellings(&analysis, &key)?;
+    }
+    let outputs: Vec<String> = main.outputs.iter().map(|o| o.name.clone()).collect();
+    for (i, name) in outputs.iter().enumerate() {
+        if outputs.iter().take(i).any(|other| other == name) {
+            let remedy = "give one of them an alias: a document has each member once";
+            return Err(MappingError::unsupported(format!("two result columns of the name {name}"), remedy));
+        }
+    }
+    let mut text = part.text.clone();
+    for (at, columns) in &analysis.stars {
+        text.replace(text.lexed.byte(*at), columns.clone());
+    }
+    let columns = described(part, &analysis, &key);
+    let walk = walk_text(&text, &analysis, &main, &key);
+    Ok(Analyzed { analysis, key, columns, key_output, outputs, walk, text })
+}
+
+impl<'c> Analyzed<'c> {
+    /// The table whose key is filtered.
+    pub(super) fn main(&self) -> Option<&Occurrence<'c>> {
+        self.analysis.occurrences.get(self.key.first()?.occurrence)
+    }
+
+    /// The columns of its key.
+    pub(super) fn key_columns(&self) -> impl Iterator<Item = &'c CatalogColumn> {
+        self.key.iter().filter_map(|at| column(&self.analysis, *at))
+    }
 }
 
 fn occurrence<'a, 'c>(analysis: &'a Analysis<'c>, key: &[ColRef]) -> Option<&'a Occurrence<'c>> {
@@ -126,12 +156,11 @@ fn marked(expr: &Expr) -> Option<&Expr> {
 
 /// The positions of `query.key` in the result, each of which must be the column of the placeholder itself.
 fn key_outputs(
-    parsed: &ParsedQuery,
+    names: &[String],
     analysis: &Analysis<'_>,
     main: &Main<'_>,
     key: &[ColRef],
 ) -> Result<Vec<usize>, MappingError> {
-    let names = &parsed.input.key;
     let fail = |found: String, remedy: String| MappingError::Key { key: names.join(", "), found, remedy };
     let filtered: Vec<String> =
         key.iter().filter_map(|at| column(analysis, *at)).map(|c| c.column.name.clone()).collect();
@@ -179,12 +208,12 @@ fn column<'c>(analysis: &Analysis<'c>, at: ColRef) -> Option<&'c CatalogColumn> 
     analysis.occurrences.get(at.occurrence)?.column(at.column)
 }
 
-fn described(parsed: &ParsedQuery, analysis: &Analysis<'_>, key: &[ColRef]) -> Vec<KeyColumn> {
+fn described(part: &Part, analysis: &Analysis<'_>, key: &[ColRef]) -> Vec<KeyColumn> {
     let columns = key.iter().filter_map(|at| column(analysis, *at));
-    columns.zip(&parsed.input.key).map(|(column, output)| KeyColumn::new(column, output)).collect()
+    columns.zip(&part.key).map(|(column, output)| KeyColumn::new(column, output)).collect()
 }
 
-fn walk_text(parsed: &ParsedQuery, analysis: &Analysis<'_>, main: &Main<'_>, key: &[ColRef]) -> WalkText {
+fn walk_text(template: &Template, analysis: &Analysis<'_>, main: &Main<'_>, key: &[ColRef]) -> WalkText {
     let Some(table) = occurrence(analysis, key) else { return WalkText::default() };
     let columns: Vec<&CatalogColumn> = key.iter().filter_map(|at| column(analysis, *at)).collect();
     let primary = &table.catalog.primary_key;
@@ -193,74 +222,25 @@ fn walk_text(parsed: &ParsedQuery, analysis: &Analysis<'_>, main: &Main<'_>, key
         alias: table.alias.clone(),
         main: format!("{} AS {}", table.table.quoted(), crate::model::quoted(&table.alias)),
         columns: table.catalog.columns.iter().map(|c| c.column.name.clone()).collect(),
+        key: columns.iter().map(|c| c.column.name.clone()).collect(),
         unique: !primary.is_empty() && primary.iter().all(in_key),
         nullable: columns.iter().any(|c| c.nullable),
         alone: main.scope.relations.len() == 1,
         ..WalkText::default()
     };
-    text.cut(&parsed.text);
+    text.cut(template);
     text
 }
 
-/// A plan under way.
-pub(super) struct Build<'b, 'c> {
-    pub parsed: &'b ParsedQuery,
-    pub analysis: &'b Analysis<'c>,
-    pub key: &'b [ColRef],
-    routes: &'b Routes,
+/// What all SELECTs of a plan give together.
+#[derive(Default)]
+pub(super) struct Rules {
     pub lookups: Vec<Lookup>,
     pub tables: BTreeMap<TableName, TablePlan>,
     pub ignored: Vec<TableName>,
 }
 
-impl Build<'_, '_> {
-    /// The rule that the user gave for a table.
-    pub(super) fn action_of(&self, table: &TableName) -> Option<&TableAction> {
-        let names = &self.analysis.names;
-        let mut rules = self.parsed.rules.iter();
-        rules.find(|(name, _)| names.canonical(name) == *table).map(|(_, action)| action)
-    }
-
-    fn derive(&mut self) -> Result<(), MappingError> {
-        for (i, table) in self.analysis.occurrences.iter().enumerate() {
-            if self.action_of(&table.table).is_some() {
-                continue;
-            }
-            let watched = watched(table);
-            let trees = self.routes.trees(i);
-            if trees.is_empty() {
-                return Err(MappingError::NoPath {
-                    table: table.table.clone(),
-                    alias: table.alias.clone(),
-                    found: paths::explain_missing(self.analysis, i),
-                });
-            }
-            for tree in trees {
-                let action = match tree.route(i) {
-                    Some(Route::Direct(columns)) => Action::Direct(names(table, columns)),
-                    Some(Route::Via(links)) => {
-                        let derived = lookup::derive(self.analysis, tree, i, links, self.key);
-                        let derived = derived.ok_or_else(|| {
-                            MappingError::unsupported(
-                                format!("the path from {}", table.table),
-                                "report it, and give the table `all: true` meanwhile",
-                            )
-                        })?;
-                        let columns = derived.columns.clone();
-                        Action::Lookup(self.lookup(derived), columns)
-                    }
-                    None => continue,
-                };
-                let origin = table.alias.clone();
-                self.add(
-                    &table.table,
-                    Rule { origin, watched: watched.clone(), events: Events::All, action },
-                );
-            }
-        }
-        Ok(())
-    }
-
+impl Rules {
     /// The number of a lookup; two occurrences can share one.
     pub(super) fn lookup(&mut self, lookup: Lookup) -> usize {
         let known = self.lookups.iter().position(|l| {
@@ -271,33 +251,101 @@ impl Build<'_, '_> {
             self.lookups.len() - 1
         })
     }
+}
 
-    pub(super) fn add(&mut self, table: &TableName, rule: Rule) {
-        let plan = table_plan(&mut self.tables, table, self.analysis.names);
+/// The rules of one SELECT under way.
+pub(super) struct Build<'b, 'c> {
+    pub parsed: &'b ParsedQuery,
+    pub analysis: &'b Analysis<'c>,
+    pub key: &'b [ColRef],
+    /// The child's member; empty for the main query.
+    pub child: &'b str,
+    /// Logical names of tables whose names are otherwise in the SQL.
+    pub logical: &'b BTreeMap<TableName, TableName>,
+    pub rules: &'b mut Rules,
+}
+
+impl Build<'_, '_> {
+    /// The name by which a table of the SQL is known outside.
+    pub(super) fn logical(&self, table: &TableName) -> TableName {
+        self.logical.get(table).unwrap_or(table).clone()
+    }
+
+    /// The entry that the user gave for a table of the SQL, or for its logical name.
+    pub(super) fn entry(&self, table: &TableName) -> Option<&TableRule> {
+        let names = &self.analysis.names;
+        let logical = names.canonical(&self.logical(table));
+        let mut rules = self.parsed.rules.iter();
+        let found = rules.find(|(name, _)| {
+            let name = names.canonical(name);
+            name == *table || name == logical
+        });
+        found.map(|(_, rule)| rule)
+    }
+
+    /// Adds the rules that the SQL itself gives.
+    pub(super) fn derive(&mut self) -> Result<(), MappingError> {
+        let analysis = self.analysis;
+        let routes = paths::routes(analysis, self.key);
+        for (i, table) in analysis.occurrences.iter().enumerate() {
+            if self.entry(&table.table).is_none_or(|rule| rule.action == TableAction::Derived) {
+                self.occurrence(i, table, &routes)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn occurrence(&mut self, i: usize, table: &Occurrence<'_>, routes: &Routes) -> Result<(), MappingError> {
+        let logical = self.logical(&table.table);
+        let trees = routes.trees(i);
+        if trees.is_empty() {
+            return Err(MappingError::NoPath {
+                table: logical,
+                alias: table.alias.clone(),
+                found: paths::explain_missing(self.analysis, i),
+            });
+        }
+        for tree in trees {
+            let action = match tree.route(i) {
+                Some(Route::Direct(columns)) => Action::Direct(names(table, columns)),
+                Some(Route::Via(links)) => {
+                    let derived = lookup::derive(self.analysis, tree, i, links, self.key);
+                    let derived = derived.ok_or_else(|| {
+                        MappingError::unsupported(
+                            format!("the path from {logical}"),
+                            "report it, and give the table `all: true` meanwhile",
+                        )
+                    })?;
+                    let columns = derived.columns.clone();
+                    Action::Lookup(self.rules.lookup(Lookup { table: logical.clone(), ..derived }), columns)
+                }
+                None => continue,
+            };
+            let alias = super::sharding::shown(&table.alias);
+            let origin = if self.child.is_empty() { alias } else { format!("{}: {alias}", self.child) };
+            self.add(&table.table, Rule { origin, watched: watched(table), events: Events::All, action });
+        }
+        Ok(())
+    }
+
+    pub(super) fn add(&mut self, table: &TableName, mut rule: Rule) {
+        if let Some(entry) = self.entry(table).filter(|entry| !entry.columns.is_empty()) {
+            // a row that moves from one document to another matters to both
+            let all: BTreeSet<String> = entry.columns.iter().chain(rule.action.columns()).cloned().collect();
+            rule.watched = Some(all.into_iter().collect());
+        }
+        let logical = self.logical(table);
+        let plan = table_plan(&mut self.rules.tables, &logical, self.analysis.names);
         if !plan.rules.contains(&rule) {
             plan.rules.push(rule);
         }
     }
+}
 
-    fn index_warnings(&self) -> Vec<String> {
-        let mut found = BTreeSet::new();
-        for lookup in &self.lookups {
-            let lookup::Source::Path(path) = &lookup.source else { continue };
-            let (table, columns) = &path.neighbour;
-            let Some(catalog) = self.analysis.names.table(table) else { continue };
-            let leads = |index: &Vec<String>| {
-                index.first().is_some_and(|first| columns.iter().any(|c| same_column(c, first)))
-            };
-            if !catalog.indexes.iter().any(leads) {
-                let list = columns.join(", ");
-                found.insert(format!(
-                    "a change of {} reads {table} without an index: CREATE INDEX ... ON {table} ({list})",
-                    lookup.table
-                ));
-            }
-        }
-        found.into_iter().collect()
-    }
+/// Adds the entries of `mapping.tables` and the derived rules of one SELECT.
+pub(super) fn build(build: &mut Build<'_, '_>, entries: &BTreeSet<TableName>) -> Result<(), MappingError> {
+    overrides::apply(build, entries)?;
+    build.derive()
 }
 
 /// The plan of a table, made where it is new.

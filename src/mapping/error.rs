@@ -78,7 +78,8 @@ pub enum MappingError {
     /// No equality leads from a table to the main key.
     #[error(
         "no path from {table} (alias {alias}) to the main key: {found}; add to mapping.tables for {table} one of \
-         `column` (its column that holds the main key), `ignore: true`, or `all: true` (any change rebuilds)"
+         `column` (its column that holds the main key), `lookup` (SQL that finds the main keys), `ignore: true`, or \
+         `all: true` (any change rebuilds)"
     )]
     NoPath {
         /// The table.
@@ -97,6 +98,42 @@ pub enum MappingError {
         found: String,
         /// What to do.
         remedy: String,
+    },
+    /// A variable of `mapping.sharding` that cannot be right.
+    #[error("mapping.sharding {variable}: {found}; {remedy}")]
+    Sharding {
+        /// The variable.
+        variable: String,
+        /// What is wrong.
+        found: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The tables behind one name are not alike.
+    #[error("{table} stands for several tables, but {found}; {remedy}")]
+    Shards {
+        /// The name, with its variables.
+        table: String,
+        /// Which table differs, and in what.
+        found: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// An expression of `mapping.rewrite` that cannot be read.
+    #[error("mapping.rewrite: the expression {pattern:?} cannot be read: {found}; correct it")]
+    Rewrite {
+        /// The expression.
+        pattern: String,
+        /// What the reader says.
+        found: String,
+    },
+    /// Something is wrong with a query of `query.children`.
+    #[error("query.children {field}: {}", .error.to_string().replace("query.sql", "its sql").replace("query.key", "its key"))]
+    Child {
+        /// The member of the document.
+        field: String,
+        /// What is wrong.
+        error: Box<MappingError>,
     },
     /// A Reindex selection that cannot be walked.
     #[error("selection {found}; {remedy}")]
@@ -153,6 +190,11 @@ impl MappingError {
             Self::MissingColumn { .. } | Self::AbsentColumn { .. } | Self::Value { .. } => Class::Gap,
             _ => Class::Config,
         }
+    }
+
+    /// The same error of a child's query.
+    pub(super) fn of_child(self, field: &str) -> Self {
+        Self::Child { field: field.to_owned(), error: Box::new(self) }
     }
 
     pub(super) fn unsupported(found: impl Into<String>, remedy: impl Into<String>) -> Self {

@@ -20,7 +20,8 @@ impl Plan {
                     && let Some(lookup) = self.lookups.get(number)
                 {
                     line(&mut out, 2, &format!("path: {}", lookup.path));
-                    line(&mut out, 2, &format!("sql: {}", lookup.sql(1, false, 1000)));
+                    let sql = super::sharding::shown(&lookup.sql(1, false, lookup.page_size.unwrap_or(1000)));
+                    line(&mut out, 2, &format!("sql: {sql}"));
                 }
                 line(&mut out, 2, &format!("matters: {}", matters(rule)));
             }
@@ -46,10 +47,14 @@ impl Plan {
         rules.chain(self.ignored.iter().map(|table| of(table, "ignored by mapping.tables", ""))).collect()
     }
 
+    fn is_main(&self, origin: &str) -> bool {
+        self.walks.iter().any(|walk| super::sharding::shown(&walk.alias) == origin)
+    }
+
     fn rule(&self, table: &TableName, rule: &Rule) -> String {
         let origin = &rule.origin;
         match &rule.action {
-            Action::Direct(columns) if *table == self.main && *origin == self.walk.alias => {
+            Action::Direct(columns) if *table == self.main && self.is_main(origin) => {
                 format!("main ({origin}): its own {}", columns.join(", "))
             }
             Action::Direct(columns) => format!("direct ({origin}): {} is the key", columns.join(", ")),

@@ -16,6 +16,10 @@ pub struct Lookup {
     pub columns: Vec<String>,
     /// The path in words, for example `users.id = orders.user_id`.
     pub path: String,
+    /// Main keys in one page, where the user says so.
+    pub page_size: Option<usize>,
+    /// Pages after which the rest gives way to all other work.
+    pub max_pages: usize,
     pub(super) source: Source,
 }
 
@@ -43,7 +47,8 @@ pub(super) struct PathSql {
 
 impl Lookup {
     /// The SQL for this many values, beyond a cursor or from the start. Parameters in order: each value's
-    /// columns, then those of the cursor; see [`Lookup::params`]. It yields the main key's columns in order.
+    /// columns, then those of the cursor; see [`Lookup::params`]. It yields the main key's columns in order. Where names
+    /// have variables, [`super::Plan::render`] makes it SQL of one shard.
     pub fn sql(&self, keys: usize, after_cursor: bool, limit: usize) -> String {
         match &self.source {
             Source::Path(path) => path.sql(keys, after_cursor, limit),
@@ -119,7 +124,14 @@ pub(super) fn derive(
         neighbour: (neighbour.table.clone(), constrained?),
     };
     let words = sql.words(tree, occurrence, &chain, key)?;
-    Some(Lookup { table: changed.table.clone(), columns: columns?, path: words, source: Source::Path(path) })
+    Some(Lookup {
+        table: changed.table.clone(),
+        columns: columns?,
+        path: super::sharding::shown(&words),
+        page_size: None,
+        max_pages: 1,
+        source: Source::Path(path),
+    })
 }
 
 /// An alias for each occurrence on a path: its own, numbered where two blocks use the same.

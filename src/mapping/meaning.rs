@@ -14,15 +14,24 @@ use crate::model::{CatalogColumn, CatalogTable, Column, TableName};
 pub(super) struct Meaning {
     key: Vec<KeyColumn>,
     key_output: Vec<usize>,
+    outputs: Vec<String>,
     lookups: Vec<Lookup>,
     rules: BTreeMap<TableName, Vec<Rule>>,
 }
 
-/// The meaning of a plan's query where its tables have these columns; in words, why it has none.
-pub(super) fn meaning(plan: &Plan, columns: &BTreeMap<TableName, Vec<Column>>) -> Result<Meaning, String> {
+/// The meaning of a plan's query where its tables have these columns; in words, why it has none. Of the tables
+/// behind a name with variables, `changed` stands for all.
+pub(super) fn meaning(
+    plan: &Plan,
+    columns: &BTreeMap<TableName, Vec<Column>>,
+    changed: &TableName,
+) -> Result<Meaning, String> {
     let mut catalog = plan.catalog.clone();
+    let siblings = plan.siblings(changed);
     for (name, table) in &mut catalog.tables {
-        let same = |other: &TableName| canonical(other, plan.fold) == canonical(name, plan.fold);
+        let stands_in = siblings.contains(&canonical(name, plan.fold));
+        let wanted = if stands_in { changed } else { name };
+        let same = |other: &TableName| canonical(other, plan.fold) == canonical(wanted, plan.fold);
         if let Some((_, columns)) = columns.iter().find(|(other, _)| same(other)) {
             table.columns = columns.iter().map(|column| described(column, table)).collect();
         }
@@ -31,6 +40,7 @@ pub(super) fn meaning(plan: &Plan, columns: &BTreeMap<TableName, Vec<Column>>) -
     Ok(Meaning {
         key: plan.key,
         key_output: plan.key_output,
+        outputs: plan.outputs,
         lookups: plan.lookups,
         rules: plan.tables.into_iter().map(|(name, table)| (name, table.rules)).collect(),
     })
@@ -45,5 +55,6 @@ fn described(column: &Column, table: &CatalogTable) -> CatalogColumn {
         collation_name: None,
         nullable: true,
         generated_from: Vec::new(),
+        invisible: false,
     })
 }

@@ -5,9 +5,9 @@
 //! for each row the main keys that it touches ([`Touched`]). What may fail is in [`MappingError`]: a query whose ids are
 //! not surely known is refused by name; an image that lacks what ids are derived from is a gap.
 //!
-//! The steps: [`parse`] finds the placeholder and refuses what needs no schema; `analysis` walks the blocks and
-//! collects equalities as edges; `paths` finds the way from each table to the main key; `compile` writes the
-//! rules; `bound` answers for rows. An extra id costs a read, a missed one is a bug: where the derivation is not
+//! The steps: [`parse`] finds the placeholders and refuses what needs no schema; for each SELECT `analysis` walks
+//! the blocks and collects equalities as edges, `paths` finds the way from each table to the main key, `compile`
+//! writes the rules; `compose` puts the SELECTs together; `bound` answers for rows. An extra id costs a read, a missed one is a bug: where the derivation is not
 //! sure, it refuses.
 
 mod analysis;
@@ -15,6 +15,7 @@ mod bound;
 mod cascade;
 mod compat;
 mod compile;
+mod compose;
 mod ddl;
 mod error;
 mod explain;
@@ -26,11 +27,16 @@ mod overrides;
 mod paths;
 mod plan;
 mod query;
+mod rewrite;
 mod scope;
 mod separable;
+mod sharding;
 mod syntax;
 mod text;
+mod timestamps;
+mod unite;
 mod value;
+mod views;
 mod walk;
 
 #[cfg(test)]
@@ -42,6 +48,8 @@ pub use ddl::{DdlEffect, SchemaHistory};
 pub use error::MappingError;
 pub use keys::KeyColumn;
 pub use lookup::Lookup;
-pub use plan::{Plan, TablePlan};
-pub use query::{LookupRule, ParsedQuery, QueryText, TableAction, TableRule, parse};
+pub use plan::{Child, Plan, TablePlan};
+pub use query::{ChildText, LookupRule, ParsedQuery, QueryText, TableAction, TableRule, parse};
+pub use rewrite::RewriteRule;
+pub use sharding::{Shard, ShardStrategy, ShardVariable};
 pub use walk::WalkSelection;

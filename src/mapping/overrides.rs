@@ -1,5 +1,7 @@
 //! Entries of `mapping.tables`: what the user says goes before what is derived.
 
+use std::collections::BTreeSet;
+
 use super::compat;
 use super::compile::{Build, watched};
 use super::error::MappingError;
@@ -7,18 +9,25 @@ use super::keys;
 use super::lookup::{Lookup, Source};
 use super::plan::{Action, Events, Rule};
 use super::query::{LookupRule, TableAction, Template, main_select};
-use super::scope::column_of;
+use super::scope::{Occurrence, column_of, same_column};
+use super::sharding::shown;
 use crate::model::{CatalogColumn, TableName};
 
-/// Adds a rule for every entry.
-pub(super) fn apply(build: &mut Build<'_, '_>) -> Result<(), MappingError> {
-    let entries: Vec<(TableName, TableAction)> =
-        build.parsed.rules.iter().map(|(table, action)| (table.clone(), action.clone())).collect();
-    for (written, action) in entries {
-        let table = build.analysis.names.canonical(&written);
-        let action = match &action {
+/// Adds a rule for each of these entries that says more than which columns matter.
+pub(super) fn apply(build: &mut Build<'_, '_>, entries: &BTreeSet<TableName>) -> Result<(), MappingError> {
+    let parsed = build.parsed;
+    for (written, entry) in parsed.rules.iter().filter(|(name, _)| entries.contains(*name)) {
+        let table = build.analysis.names.canonical(written);
+        for name in &entry.columns {
+            known(build, &table, name)?;
+        }
+        let action = match &entry.action {
+            TableAction::Derived => continue,
             TableAction::Ignore => {
-                build.ignored.push(table);
+                let table = TableName::new(shown(&table.schema), shown(&table.table));
+                if !build.rules.ignored.contains(&table) {
+                    build.rules.ignored.push(table);
+                }
                 continue;
             }
             TableAction::All => Action::Rebuild,
@@ -28,7 +37,7 @@ pub(super) fn apply(build: &mut Build<'_, '_>) -> Result<(), MappingError> {
             }
             TableAction::Lookup(rule) => {
                 let lookup = lookup(build, &table, rule)?;
-                Action::Lookup(build.lookup(lookup), vec![rule.key.clone()])
+                Action::Lookup(build.rules.lookup(lookup), vec![rule.key.clone()])
             }
         };
         let watched = watched_by(build, &table, action.columns());
@@ -44,7 +53,8 @@ fn fail(table: &TableName, found: String, remedy: &str) -> MappingError {
 /// The columns that the query reads of the table, with those of the rule; all where the query does not read it.
 fn watched_by(build: &Build<'_, '_>, table: &TableName, columns: &[String]) -> Option<Vec<String>> {
     let mut all: Vec<String> = columns.to_vec();
-    let mut used = build.analysis.occurrences.iter().filter(|o| o.table == *table).peekable();
+    let is_it = |o: &&Occurrence<'_>| o.table == *table || build.logical(&o.table) == *table;
+    let mut used = build.analysis.occurrences.iter().filter(is_it).peekable();
     used.peek()?;
     for occurrence in used {
         all.extend(watched(occurrence)?);
@@ -93,13 +103,19 @@ fn lookup(build: &Build<'_, '_>, table: &TableName, rule: &LookupRule) -> Result
     compat::keyable(column).map_err(|why| fail(format!("its column {} cannot be bound: {why}", rule.key)))?;
     let place = "mapping.tables[].lookup.sql";
     let database = build.parsed.input.database.as_deref();
+    let marked = build.parsed.shards.mark(place, &rule.sql)?;
     let (text, query, _) =
-        Template::read(place, &rule.sql, database, true).map_err(|e| fail(format!("lookup: {e}")))?;
-    let select = main_select(&query).map_err(|e| fail(format!("lookup: {e}")))?;
+        Template::read(place, &marked, database, true).map_err(|e| fail(format!("lookup: {e}")))?;
+    let select = main_select(&query, false).map_err(|e| fail(format!("lookup: {e}")))?;
     let names: Option<Vec<String>> = select.projection.iter().map(output_name).collect();
     let names = names.filter(|names| names.len() == build.key.len());
     let key =
         names.ok_or_else(|| fail("lookup does not select one named column per key column".to_owned()))?;
+    if let (Some(order), Some(first)) = (&rule.order_key, key.first())
+        && !same_column(order, first)
+    {
+        return Err(fail(format!("lookup.orderKey is {order}, but pages are cut by the main key, {first}")));
+    }
     let markers = build.key.iter().filter_map(|at| {
         let column = build.analysis.occurrences.get(at.occurrence)?.column(at.column)?;
         Some(keys::marker(column.column.kind, &column.sql_type))
@@ -109,6 +125,8 @@ fn lookup(build: &Build<'_, '_>, table: &TableName, rule: &LookupRule) -> Result
         table: table.clone(),
         columns: vec![rule.key.clone()],
         path: "mapping.tables".to_owned(),
+        page_size: rule.page_size,
+        max_pages: rule.max_pages.unwrap_or(1),
         source: Source::Text { head, tail, key, markers: markers.collect() },
     })
 }

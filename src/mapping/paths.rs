@@ -131,6 +131,10 @@ impl<'c> Graph<'_, 'c> {
 
     /// Occurrences that have a column in the class of each key column: it *is* the key.
     fn direct(&self, edges: &BTreeSet<Edge>) -> BTreeMap<usize, Vec<ColRef>> {
+        // a document is named by the main table's own spelling, which only the server can tell from an equal one
+        if !self.key.iter().all(|key| self.column(*key).is_some_and(compat::exact)) {
+            return BTreeMap::new();
+        }
         let classes: Vec<BTreeSet<ColRef>> = self.key.iter().map(|key| self.class(*key, edges)).collect();
         let mut found = BTreeMap::new();
         for occurrence in 0..self.tables.len() {

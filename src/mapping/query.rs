@@ -5,28 +5,56 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{Expr, ObjectName, Query, Select, SetExpr, Statement, Visit, Visitor};
 use sqlparser::dialect::MySqlDialect;
+use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
 use super::analysis::is_dual;
 use super::error::{MappingError, fragment};
-use super::text::{Lexed, the_mark};
+use super::rewrite::{RewriteRule, Rewrites};
+use super::sharding::{ShardVariable, Shards};
+use super::text::{Lexed, is_keyword, the_mark};
 use super::{functions, syntax};
 use crate::model::{Catalog, TableName, quoted};
 
 /// A query with what belongs to its meaning.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct QueryText {
-    /// `query.sql`: one SELECT with one placeholder `IN (:ids)`.
+    /// `query.sql`: one SELECT with one placeholder `IN (:ids)`, or several joined by UNION ALL with one each.
     pub sql: String,
     /// `query.key`: names of result columns, in the order of the document id.
     pub key: Vec<String>,
+    /// `query.table`: the logical main table, where the user says which it is.
+    pub table: Option<TableName>,
+    /// `query.children`: arrays of objects within the documents.
+    pub children: Vec<ChildText>,
     /// `source.database`: the schema of unqualified table names.
     pub database: Option<String>,
     /// `mapping.tables`: what the derivation is told.
     pub rules: Vec<TableRule>,
+    /// `mapping.sharding`: variables in names.
+    pub sharding: Vec<ShardVariable>,
+    /// `mapping.rewrite`: physical names to logical ones.
+    pub rewrites: Vec<RewriteRule>,
     /// `query.volatile: Allow`: volatile and stored functions are the user's business.
     pub volatile_allowed: bool,
+    /// `query.batch: One`: each id is read by a statement of its own, so that rows may depend on all of it.
+    pub one_by_one: bool,
+}
+
+/// An entry of `query.children`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ChildText {
+    /// The document's member that holds the array.
+    pub field: String,
+    /// One SELECT with one placeholder `IN (:ids)`.
+    pub sql: String,
+    /// Names of its result columns that are the document's key, in the order of `query.key`.
+    pub key: Vec<String>,
+    /// What follows ORDER BY, where the SQL has none.
+    pub order_by: Option<String>,
+    /// The result columns that the objects have; empty: all but the key.
+    pub fields: Vec<String>,
 }
 
 /// An entry of `mapping.tables`. An empty schema is `source.database`.
@@ -36,11 +64,15 @@ pub struct TableRule {
     pub table: TableName,
     /// What its changes mean.
     pub action: TableAction,
+    /// The columns whose change matters; empty: those that the query reads.
+    pub columns: Vec<String>,
 }
 
 /// What the changes of a table mean where the user says so.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TableAction {
+    /// As derived: the entry only says which columns matter.
+    Derived,
     /// These columns of the table hold the main key, in the order of `query.key`.
     Column(Vec<String>),
     /// SQL that finds the main keys.
@@ -52,53 +84,202 @@ pub enum TableAction {
 }
 
 /// A lookup written by the user.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct LookupRule {
     /// A SELECT of the main key's columns (in the order of `query.key`) with one placeholder `IN (:keys)`.
     pub sql: String,
     /// The changed table's column whose values (of both images) are bound to the placeholder.
     pub key: String,
+    /// Main keys in one page; `None`: as many as the task's default.
+    pub page_size: Option<usize>,
+    /// The result column by which pages are cut, which is the main key's.
+    pub order_key: Option<String>,
+    /// Pages after which the rest gives way to all other work; `None`: one.
+    pub max_pages: Option<usize>,
 }
 
 /// A query that was read, before any schema is known.
 #[derive(Clone, Debug)]
 pub struct ParsedQuery {
     pub(super) input: QueryText,
-    pub(super) query: Box<Query>,
-    pub(super) text: Template,
-    pub(super) rules: BTreeMap<TableName, TableAction>,
-    tables: Vec<TableName>,
+    /// The SELECTs of the main query.
+    pub(super) branches: Vec<Part>,
+    /// The SELECTs of the children, in the order of `input.children`.
+    pub(super) children: Vec<Part>,
+    pub(super) rules: BTreeMap<TableName, TableRule>,
+    pub(super) shards: Shards,
+    pub(super) rewrites: Rewrites,
+    tables: BTreeSet<TableName>,
+    /// Those of them that the SQL names.
+    read: BTreeSet<TableName>,
 }
 
-/// Reads a query: finds its placeholder, parses the SQL, and refuses what needs no schema to be refused.
+/// One SELECT with one mark.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub query: Box<Query>,
+    pub text: Template,
+    /// Names of the result columns that are the key.
+    pub key: Vec<String>,
+}
+
+/// Reads a query: finds its placeholders, parses the SQL, and refuses what needs no schema to be refused.
 pub fn parse(query: &QueryText) -> Result<ParsedQuery, MappingError> {
-    if query.key.is_empty() || query.key.iter().any(String::is_empty) {
+    check_key(&query.key)?;
+    let (shards, rewrites) = (Shards::new(&query.sharding)?, Rewrites::new(&query.rewrites)?);
+    let mut tables = BTreeSet::new();
+    let branches = branches(query, &shards, &mut tables)?;
+    let children = query.children.iter().map(|child| {
+        let part = child_part(query, child, &shards, &mut tables);
+        part.map_err(|error| error.of_child(&child.field))
+    });
+    let children = children.collect::<Result<Vec<_>, _>>()?;
+    let read = tables.clone();
+    let rules = rules(query, &shards)?;
+    let extra = rules.iter().filter(|(_, rule)| rule.action != TableAction::Ignore).map(|(table, _)| table);
+    tables.extend(extra.cloned());
+    Ok(ParsedQuery { input: query.clone(), branches, children, rules, shards, rewrites, tables, read })
+}
+
+fn check_key(key: &[String]) -> Result<(), MappingError> {
+    if key.is_empty() || key.iter().any(String::is_empty) {
         return Err(MappingError::Key {
-            key: query.key.join(", "),
+            key: key.join(", "),
             found: "no column is named".to_owned(),
             remedy: "name the result column that the placeholder filters".to_owned(),
         });
     }
-    let database = query.database.as_deref();
-    let (text, parsed, mut tables) =
-        Template::read("query.sql", &query.sql, database, query.volatile_allowed)?;
-    main_select(&parsed)?;
-    let rules = rules(query)?;
-    let extra = rules.iter().filter(|(_, action)| **action != TableAction::Ignore).map(|(table, _)| table);
-    tables.extend(extra.cloned());
-    let tables = tables.into_iter().collect();
-    Ok(ParsedQuery { input: query.clone(), query: parsed, text, rules, tables })
+    Ok(())
+}
+
+/// The SELECTs of the main query.
+fn branches(
+    query: &QueryText,
+    shards: &Shards,
+    tables: &mut BTreeSet<TableName>,
+) -> Result<Vec<Part>, MappingError> {
+    let marked = shards.mark("query.sql", &query.sql)?;
+    let pieces = split_union("query.sql", &marked)?;
+    let many = pieces.texts.len() > 1;
+    let mut parts = Vec::new();
+    for (i, text) in pieces.texts.iter().enumerate() {
+        let prefix = if i == 0 { "" } else { pieces.with.as_str() };
+        let mut part = part("query.sql", &format!("{prefix}{text}"), &query.key, query, tables)?;
+        main_select(&part.query, query.one_by_one)?;
+        part.text.skip = prefix.len();
+        if many && part.query.order_by.is_some() {
+            let remedy = "take it out: documents have no order";
+            return Err(MappingError::unsupported("ORDER BY of a UNION ALL", remedy));
+        }
+        parts.push(part);
+    }
+    Ok(parts)
+}
+
+fn child_part(
+    query: &QueryText,
+    child: &ChildText,
+    shards: &Shards,
+    tables: &mut BTreeSet<TableName>,
+) -> Result<Part, MappingError> {
+    check_key(&child.key)?;
+    let mut sql = child.sql.trim_end().trim_end_matches(';').to_owned();
+    if let Some(order) = &child.order_by {
+        // on a line of its own, should the SQL end with a comment
+        sql.extend(["\nORDER BY ", order]);
+    }
+    let part =
+        part("query.children[].sql", &shards.mark("query.children[].sql", &sql)?, &child.key, query, tables)?;
+    main_select(&part.query, true)?;
+    if part.query.limit_clause.is_some() {
+        let remedy = "take it out: `fields`, WHERE or a window partitioned by the key can choose rows";
+        return Err(MappingError::not_separable("LIMIT counts rows of several ids", remedy));
+    }
+    Ok(part)
+}
+
+fn part(
+    place: &'static str,
+    sql: &str,
+    key: &[String],
+    query: &QueryText,
+    tables: &mut BTreeSet<TableName>,
+) -> Result<Part, MappingError> {
+    let (text, parsed, named) =
+        Template::read(place, sql, query.database.as_deref(), query.volatile_allowed)?;
+    tables.extend(named);
+    Ok(Part { query: parsed, text, key: key.to_vec() })
+}
+
+/// The SELECTs that UNION ALL joins at the top.
+struct Pieces {
+    texts: Vec<String>,
+    /// `WITH ...`, which all of them see.
+    with: String,
+}
+
+fn split_union(place: &'static str, sql: &str) -> Result<Pieces, MappingError> {
+    let lexed = Lexed::new(place, sql)?;
+    let (mut depth, mut from, mut first_select) = (0usize, 0, None);
+    let mut texts = Vec::new();
+    for (i, lexeme) in lexed.tokens.iter().enumerate() {
+        match &lexeme.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            token if depth == 0 && is_keyword(token, Keyword::SELECT) => {
+                first_select = first_select.or(Some(lexeme.start));
+            }
+            token if depth == 0 && is_keyword(token, Keyword::UNION) => {
+                let all = lexed.tokens.get(i + 1).filter(|next| is_keyword(&next.token, Keyword::ALL));
+                let Some(all) = all else {
+                    let remedy = "write UNION ALL, or make one task per SELECT";
+                    return Err(MappingError::unsupported("UNION as the main query", remedy));
+                };
+                texts.push(lexed.slice(from, lexeme.start).to_owned());
+                from = all.end;
+            }
+            _ => {}
+        }
+    }
+    texts.push(lexed.slice(from, lexed.text.len()).to_owned());
+    let with = lexed.slice(0, first_select.unwrap_or(0)).to_owned();
+    Ok(Pieces { texts, with })
 }
 
 impl ParsedQuery {
-    /// The tables whose schema [`ParsedQuery::compile`] needs: those of the query, and those of its rules.
+    /// The tables whose schema [`ParsedQuery::compile`] needs: those of the query, those of its rules, and all
+    /// that stand behind names with variables. Views name others: see [`ParsedQuery::more_tables`].
     pub fn tables(&self) -> Vec<TableName> {
-        self.tables.clone()
+        self.physical(&self.tables)
+    }
+
+    /// Those of them that the query itself names.
+    pub fn read_tables(&self) -> Vec<TableName> {
+        self.physical(&self.read)
+    }
+
+    fn physical(&self, names: &BTreeSet<TableName>) -> Vec<TableName> {
+        let all: BTreeSet<TableName> = names.iter().flat_map(|name| self.shards.tables(name)).collect();
+        all.into_iter().collect()
+    }
+
+    /// The names of [`ParsedQuery::tables`] as the user wrote them, each with what stands behind it.
+    pub(super) fn templates(&self) -> impl Iterator<Item = (&TableName, Vec<TableName>)> {
+        self.tables.iter().map(|name| (name, self.shards.tables(name)))
+    }
+
+    /// Schemas in which physical tables of a logical name may be, for [`ParsedQuery::more_tables`]; empty where
+    /// nothing is rewritten.
+    pub fn rewritten_schemas(&self) -> BTreeSet<String> {
+        if self.rewrites.is_empty() {
+            return BTreeSet::new();
+        }
+        self.tables().into_iter().map(|table| table.schema).collect()
     }
 
     /// Derives which change of which table touches which ids.
     pub fn compile(&self, catalog: &Catalog) -> Result<super::Plan, MappingError> {
-        super::compile::compile(self, catalog)
+        super::compose::compose(self, catalog)
     }
 }
 
@@ -109,10 +290,10 @@ pub(super) struct Template {
     pub lexed: Lexed,
     /// Byte offset of the mark.
     pub mark: usize,
-    /// Byte offsets of table names that the schema must be put before, ascending.
-    unqualified: Vec<usize>,
-    /// The schema in backticks.
-    schema: String,
+    /// Bytes that are written otherwise, ascending: schemas before unqualified tables, columns in place of `*`.
+    edits: Vec<(usize, usize, String)>,
+    /// Where the text itself begins, after a `WITH` that belongs to another one.
+    pub skip: usize,
 }
 
 impl Template {
@@ -125,31 +306,34 @@ impl Template {
     ) -> Result<(Self, Box<Query>, BTreeSet<TableName>), MappingError> {
         let (lexed, mark) = with_plain_mark(place, sql)?;
         let parsed = parse_query(place, &lexed.text)?;
-        let mut survey = Survey { database, volatile_allowed, ..Survey::default() };
-        survey.ctes(&parsed);
-        if let ControlFlow::Break(error) = parsed.visit(&mut survey) {
-            return Err(*error);
-        }
-        let mut unqualified: Vec<usize> =
-            survey.unqualified.iter().map(|name| lexed.ident_start(name)).collect();
-        unqualified.sort_unstable();
-        let schema = database.map(quoted).unwrap_or_default();
-        Ok((Self { lexed, mark, unqualified, schema }, parsed, survey.tables))
+        let survey = survey(&parsed, database, volatile_allowed)?;
+        let schema = format!("{}.", database.map(quoted).unwrap_or_default());
+        let starts = survey.unqualified.iter().map(|name| lexed.ident_start(name));
+        let edits = starts.map(|at| (at, at, schema.clone())).collect();
+        let mut template = Self { lexed, mark, edits, skip: 0 };
+        template.edits.sort();
+        Ok((template, parsed, survey.tables))
+    }
+
+    /// Writes something else in the place of a `*`.
+    pub(super) fn replace(&mut self, star: usize, columns: String) {
+        self.edits.push((star, star + 1, columns));
+        self.edits.sort();
     }
 
     /// The text around the mark.
     pub(super) fn around_mark(&self) -> (String, String) {
-        (self.qualified(0, self.mark), self.qualified(self.mark + 1, self.lexed.text.len()))
+        (self.qualified(self.skip, self.mark), self.qualified(self.mark + 1, self.lexed.text.len()))
     }
 
-    /// A part of the text, with the schema put before unqualified tables.
+    /// A part of the text, with its edits.
     pub(super) fn qualified(&self, start: usize, end: usize) -> String {
         let mut out = String::new();
         let mut from = start;
-        for cut in self.unqualified.iter().copied().filter(|at| (start..end).contains(at)) {
-            out.push_str(self.lexed.slice(from, cut));
-            out.extend([&self.schema, "."]);
-            from = cut;
+        for (at, to, text) in self.edits.iter().filter(|(at, _, _)| (start..end).contains(at)) {
+            out.push_str(self.lexed.slice(from, *at));
+            out.push_str(text);
+            from = *to;
         }
         out.push_str(self.lexed.slice(from, end));
         out
@@ -179,12 +363,12 @@ pub(super) fn parse_query(place: &'static str, sql: &str) -> Result<Box<Query>, 
     }
 }
 
-/// The one SELECT of the main query.
-pub(super) fn main_select(query: &Query) -> Result<&Select, MappingError> {
-    if query.limit_clause.is_some() {
+/// The one SELECT of the main query. `one_by_one`: each id is read alone.
+pub(super) fn main_select(query: &Query, one_by_one: bool) -> Result<&Select, MappingError> {
+    if query.limit_clause.is_some() && !one_by_one {
         return Err(MappingError::not_separable(
             "LIMIT in the main query counts rows of several ids",
-            "take LIMIT out",
+            "take LIMIT out, or set query.batch: One",
         ));
     }
     match &*query.body {
@@ -196,7 +380,7 @@ pub(super) fn main_select(query: &Query) -> Result<&Select, MappingError> {
     }
 }
 
-fn rules(query: &QueryText) -> Result<BTreeMap<TableName, TableAction>, MappingError> {
+fn rules(query: &QueryText, shards: &Shards) -> Result<BTreeMap<TableName, TableRule>, MappingError> {
     let mut found = BTreeMap::new();
     for rule in &query.rules {
         let fail = |found: &str, remedy: &str| MappingError::Rule {
@@ -209,20 +393,36 @@ fn rules(query: &QueryText) -> Result<BTreeMap<TableName, TableAction>, MappingE
             let database = query.database.clone();
             table.schema = database.ok_or_else(|| fail("no schema", "write schema.table"))?;
         }
-        if found.insert(table, rule.action.clone()).is_some() {
+        let place = "mapping.tables[].table";
+        table = TableName::new(shards.mark(place, &table.schema)?, shards.mark(place, &table.table)?);
+        if found.insert(table, rule.clone()).is_some() {
             return Err(fail("stands twice", "keep one entry per table"));
         }
     }
     Ok(found)
 }
 
+/// Walks a query's whole tree.
+pub(super) fn survey<'q>(
+    query: &Query,
+    database: Option<&'q str>,
+    volatile_allowed: bool,
+) -> Result<Survey<'q>, MappingError> {
+    let mut survey = Survey { database, volatile_allowed, ..Survey::default() };
+    survey.ctes(query);
+    match query.visit(&mut survey) {
+        ControlFlow::Break(error) => Err(*error),
+        ControlFlow::Continue(()) => Ok(survey),
+    }
+}
+
 /// Walks the whole tree once: refuses what is not understood and collects table names.
 #[derive(Default)]
-struct Survey<'q> {
+pub(super) struct Survey<'q> {
     database: Option<&'q str>,
     volatile_allowed: bool,
     ctes: BTreeSet<String>,
-    tables: BTreeSet<TableName>,
+    pub tables: BTreeSet<TableName>,
     unqualified: Vec<sqlparser::ast::Ident>,
 }
 
@@ -269,7 +469,11 @@ impl Survey<'_> {
             Expr::Identifier(name) if name.quote_style.is_none() && name.value.starts_with('@') => {
                 Err(syntax::user_variable(expr))
             }
-            Expr::Identifier(name) if name.quote_style.is_none() && functions::is_bare_call(&name.value) => {
+            Expr::Identifier(name)
+                if !self.volatile_allowed
+                    && name.quote_style.is_none()
+                    && functions::is_bare_call(&name.value) =>
+            {
                 let why = "whose result changes without any change of a row";
                 Err(MappingError::Volatile { function: fragment(expr), why })
             }

@@ -56,6 +56,11 @@ impl Lexed {
         self.places.byte(ident.span.start)
     }
 
+    /// Byte offset of a place in this very text.
+    pub(super) fn byte(&self, at: Location) -> usize {
+        self.places.byte(at)
+    }
+
     /// The text between two offsets.
     pub(super) fn slice(&self, start: usize, end: usize) -> &str {
         self.text.get(start..end).unwrap_or("")

@@ -47,6 +47,8 @@ pub(super) struct WalkText {
     pub filter: String,
     /// Names of the main table's columns.
     pub columns: Vec<String>,
+    /// Names of the key's.
+    pub key: Vec<String>,
     /// Is the key unique, so that DISTINCT is not needed?
     pub unique: bool,
     pub nullable: bool,
@@ -55,18 +57,35 @@ pub(super) struct WalkText {
 }
 
 impl Plan {
-    /// A page of main keys in order: at most `limit`, beyond the cursor where there is one. Parameters in order:
-    /// those of `min`, of `max`, of the cursor; see [`Plan::walk_params`].
+    /// A page of main keys in order: at most `limit`, beyond the cursor where there is one. Parameters in order, for
+    /// each SELECT of the query: those of `min`, of `max`, of the cursor; see [`Plan::walk_params`]. Where names have
+    /// variables, [`Plan::render`] makes it SQL of one shard.
     pub fn walk_sql(
         &self,
         selection: &WalkSelection,
         after_cursor: bool,
         limit: usize,
     ) -> Result<String, MappingError> {
-        let alias = quoted(&self.walk.alias);
-        let columns: Vec<String> = self.key.iter().map(|k| format!("{alias}.{}", quoted(&k.name))).collect();
+        let walk = |walk| self.walk_of(walk, selection, after_cursor, limit);
+        if let [only] = self.walks.as_slice() {
+            return walk(only);
+        }
+        let each = self.walks.iter().map(|one| Ok(format!("({})", walk(one)?)));
+        let each = each.collect::<Result<Vec<String>, MappingError>>()?;
+        let order: Vec<String> = (1..=self.key.len()).map(|at| at.to_string()).collect();
+        Ok(format!("{} ORDER BY {} LIMIT {limit}", each.join(" UNION "), order.join(", ")))
+    }
+
+    fn walk_of(
+        &self,
+        walk: &WalkText,
+        selection: &WalkSelection,
+        after_cursor: bool,
+        limit: usize,
+    ) -> Result<String, MappingError> {
+        let columns = walk.key_columns();
         let markers = self.markers();
-        let mut from = self.walk.main.clone();
+        let mut from = walk.main.clone();
         let mut with = "";
         let mut terms = Vec::new();
         match selection {
@@ -78,22 +97,22 @@ impl Plan {
                 }
             }
             WalkSelection::Where(text) => {
-                if !self.walk.only_main(&condition(text)?) {
-                    from.clone_from(&self.walk.from);
-                    with = &self.walk.with;
-                    terms.push(format!("({}\n)", self.walk.filter));
+                if !walk.only_main(&condition(text)?) {
+                    from.clone_from(&walk.from);
+                    with = &walk.with;
+                    terms.push(format!("({}\n)", walk.filter));
                 }
                 terms.push(format!("({})", text.trim()));
             }
         }
-        if self.walk.nullable {
+        if walk.nullable {
             terms.extend(columns.iter().map(|c| format!("{c} IS NOT NULL")));
         }
         if after_cursor {
             terms.push(keys::bound(&columns, &markers, Bound::After));
         }
         let filter = if terms.is_empty() { String::new() } else { format!(" WHERE {}", terms.join(" AND ")) };
-        let distinct = if self.walk.unique && from == self.walk.main { "" } else { "DISTINCT " };
+        let distinct = if walk.unique && from == walk.main { "" } else { "DISTINCT " };
         let shown = columns.join(", ");
         Ok(format!("{with}SELECT {distinct}{shown} FROM {from}{filter} ORDER BY {shown} LIMIT {limit}"))
     }
@@ -114,7 +133,8 @@ impl Plan {
             WalkSelection::Range { min, max } => [min.as_ref(), max.as_ref()],
             _ => [None, None],
         };
-        bounds.into_iter().flatten().chain(cursor).flat_map(keys::bound_params).collect()
+        let once = || bounds.into_iter().flatten().chain(cursor).flat_map(keys::bound_params);
+        self.walks.iter().flat_map(|_| once()).collect()
     }
 }
 
@@ -152,6 +172,17 @@ fn condition(text: &str) -> Result<Expr, MappingError> {
 }
 
 impl WalkText {
+    fn key_columns(&self) -> Vec<String> {
+        let alias = quoted(&self.alias);
+        self.key.iter().map(|name| format!("{alias}.{}", quoted(name))).collect()
+    }
+
+    /// Which keys of a list have a row.
+    pub(super) fn present(&self, list: &str) -> String {
+        let columns = self.key_columns();
+        format!("SELECT {} FROM {} WHERE {} IN ({list})", columns.join(", "), self.main, keys::row(&columns))
+    }
+
     /// Does a condition read the main table only?
     fn only_main(&self, expr: &Expr) -> bool {
         let foreign = visit_expressions(expr, |part: &Expr| {

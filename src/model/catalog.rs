@@ -23,6 +23,8 @@ pub struct CatalogTable {
     pub columns: Vec<CatalogColumn>,
     /// The primary key's columns in key order; empty where there is none.
     pub primary_key: Vec<String>,
+    /// The columns of every unique index that holds no NULL, besides the primary key.
+    pub unique_keys: Vec<Vec<String>>,
     /// Every index's columns in index order, the primary key's first.
     pub indexes: Vec<Vec<String>>,
     /// Foreign keys of this table, also those from tables that the query does not read.
@@ -31,6 +33,8 @@ pub struct CatalogTable {
     pub engine: String,
     /// True for a view.
     pub is_view: bool,
+    /// The SELECT that a view stands for; empty for a table, and where the account may not see it.
+    pub view_text: String,
 }
 
 /// One column with what equality and reading need to know.
@@ -46,6 +50,8 @@ pub struct CatalogColumn {
     pub nullable: bool,
     /// The columns a generated column is computed from; empty for others.
     pub generated_from: Vec<String>,
+    /// `*` does not mean it.
+    pub invisible: bool,
 }
 
 /// A foreign key.

@@ -1,12 +1,13 @@
 //! A task's spec and credentials as the pipeline's options: the same for a file and for a cluster.
 
 use super::core::Config;
+use super::mapping_spec;
 use super::{BuildRequest, Requested, TaskOptions};
 use crate::api::{
-    self, Credentials, KeyText, OnChange, OnGap, Reindex, Selected, SinkCredentials, SyncTaskSpec, Volatile,
+    self, Credentials, KeyText, OnChange, OnGap, Reindex, Selected, SinkCredentials, SyncTaskSpec,
 };
-use crate::mapping::{QueryText, TableAction, TableRule};
-use crate::model::{Secret, ServerOptions, TableName, TlsMode, TlsOptions};
+use crate::document::Shape;
+use crate::model::{Secret, ServerOptions, TlsMode, TlsOptions};
 use crate::sink::{Auth, CreateIndex, SinkOptions, Tls};
 use crate::source::SourceOptions;
 
@@ -17,8 +18,15 @@ impl TaskOptions {
             name: name.to_owned(),
             uid: uid.to_owned(),
             source: source(spec, credentials),
+            reader: spec.source.reader.as_ref().map(|reader| reader_of(reader, spec, credentials)),
+            pool_size: spec.limits.pool_size.map(count),
             server_id: spec.source.server_id.and_then(|id| u32::try_from(id).ok()),
-            query: query(spec),
+            query: mapping_spec::query(spec),
+            several: mapping_spec::several(spec),
+            keep_missing: spec.on_missing == api::OnMissing::Keep,
+            connections: count(spec.limits.connections),
+            shape: Shape::new(&spec.transforms),
+            content: content(spec),
             sink: sink(spec, credentials, name),
             initial_full: spec.initial_sync == api::InitialSync::Full,
             was_synced: false,
@@ -28,6 +36,7 @@ impl TaskOptions {
             builds: Vec::new(),
             later_builds: Vec::new(),
             write_log: None,
+            streamless: false,
             impatient: false,
         }
     }
@@ -42,6 +51,7 @@ fn core(spec: &SyncTaskSpec) -> Config {
     Config {
         lanes: count(limits.lanes),
         batch: count(limits.batch_actions),
+        linger: limits.linger.get().as_millis() as u64,
         max_pending: count(limits.max_pending),
         max_dead_letters: count(limits.max_dead_letters),
         save_interval: limits.checkpoint_interval.get().as_millis() as u64,
@@ -74,31 +84,43 @@ fn source(spec: &SyncTaskSpec, credentials: &Credentials) -> SourceOptions {
         server: ServerOptions { host, port, username, password, tls },
         database: source.database.clone(),
         query_timeout: spec.limits.query_timeout.get(),
+        types: spec.types.clone(),
+        session: spec.source.session.clone(),
         ..SourceOptions::default()
     }
+}
+
+/// The source's options with the replica's address. A name that the source's certificate has is not the replica's.
+fn reader_of(reader: &api::SourceReader, spec: &SyncTaskSpec, credentials: &Credentials) -> SourceOptions {
+    let mut options = source(spec, credentials);
+    options.server.host.clone_from(&reader.host);
+    options.server.port = u16::try_from(reader.port).unwrap_or_default();
+    options.server.tls.server_name = None;
+    options
 }
 
 fn pem(text: Option<&str>) -> Option<Vec<u8>> {
     text.map(|pem| pem.as_bytes().to_vec())
 }
 
-fn query(spec: &SyncTaskSpec) -> QueryText {
-    let rules = spec.mapping.tables.iter().map(|rule| {
-        let (schema, table) = rule.table.split_once('.').unwrap_or(("", &rule.table));
-        let action = match rule.action() {
-            api::TableAction::Column(column) => TableAction::Column(vec![column.to_owned()]),
-            api::TableAction::Ignore => TableAction::Ignore,
-            api::TableAction::All => TableAction::All,
-        };
-        TableRule { table: TableName::new(schema, table), action }
-    });
-    QueryText {
-        sql: spec.query.sql.clone(),
-        key: spec.query.key_columns().into_iter().map(str::to_owned).collect(),
-        database: spec.source.database.clone(),
-        rules: rules.collect(),
-        volatile_allowed: spec.query.volatile == Volatile::Allow,
-    }
+/// What decides the documents' content beside the query's meaning, as text; empty where all of it is left to defaults.
+/// Only what is given is in it, so that a field that joins the resource some day does not rebuild every task.
+fn content(spec: &SyncTaskSpec) -> String {
+    let given = [
+        ("transforms", given(&spec.transforms)),
+        ("types", given(&spec.types)),
+        ("session", given(&spec.source.session)),
+        ("rows", given(&spec.query.rows)),
+        ("onMissing", given(&spec.on_missing)),
+    ];
+    let given: serde_json::Map<_, _> =
+        given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+    if given.is_empty() { String::new() } else { serde_json::Value::from(given).to_string() }
+}
+
+/// The value, unless it is the default.
+fn given<T: Default + PartialEq + serde::Serialize>(value: &T) -> Option<serde_json::Value> {
+    (*value != T::default()).then(|| serde_json::json!(value))
 }
 
 fn sink(spec: &SyncTaskSpec, credentials: &Credentials, task: &str) -> SinkOptions {
@@ -112,6 +134,12 @@ fn sink(spec: &SyncTaskSpec, credentials: &Credentials, task: &str) -> SinkOptio
         api::CreateIndex::IfMissing => CreateIndex::IfMissing,
         api::CreateIndex::Never => CreateIndex::Never,
     };
+    if let Some(create) = &elasticsearch.create {
+        let value = |free: &Option<api::Free>| free.as_ref().map(|free| free.0.clone().into());
+        options.settings = value(&create.settings);
+        options.mappings = value(&create.mappings);
+        options.aliases = value(&create.aliases);
+    }
     options.auth = match &credentials.sink {
         None => Auth::None,
         Some(SinkCredentials::Basic { username, password }) => {
@@ -147,5 +175,44 @@ impl From<&Reindex> for BuildRequest {
             selection,
             page_size: usize::try_from(reindex.spec.page_size).unwrap_or(1_000),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(more: &serde_json::Value) -> SyncTaskSpec {
+        let mut spec = serde_json::json!({
+            "source": {"host": "127.0.0.1", "credentials": {"secretRef": {"name": "s"}}},
+            "query": {"sql": "SELECT id FROM t WHERE id IN (:ids)", "key": "id"},
+            "sink": {"elasticsearch": {"addresses": ["http://127.0.0.1:9200"], "index": "i"}},
+        });
+        for (path, value) in more.as_object().unwrap() {
+            let (parent, name) = path.rsplit_once('/').unwrap();
+            spec.pointer_mut(parent).unwrap()[name] = value.clone();
+        }
+        serde_json::from_value(spec).unwrap()
+    }
+
+    #[test]
+    fn an_edit_that_changes_documents_changes_the_content() {
+        let plain = content(&spec(&serde_json::json!({})));
+        assert_eq!(plain, "", "the query alone decides");
+        let edits = [
+            serde_json::json!({"/query/rows": "First"}),
+            serde_json::json!({"/query/rows": "Array"}),
+            serde_json::json!({"/onMissing": "Keep"}),
+            serde_json::json!({"/transforms": [{"remove": ["a"]}]}),
+            serde_json::json!({"/types": {"decimal": "String"}}),
+            serde_json::json!({"/source/session": {"timeZone": "+02:00"}}),
+        ];
+        let mut seen: Vec<String> = edits.iter().map(|edit| content(&spec(edit))).collect();
+        seen.push(plain);
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), edits.len() + 1, "{seen:?}");
+        let same = serde_json::json!({"/query/rows": "One", "/onMissing": "Delete", "/limits": {"lanes": 3}});
+        assert_eq!(content(&spec(&same)), "", "defaults by their names, and what decides speed");
     }
 }

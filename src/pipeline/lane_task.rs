@@ -1,19 +1,23 @@
 //! A lane's hands: reads a batch on its own connection, straight into a bulk body, and sends it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::batch_read::BatchRead;
 use super::core::{Input, ReadRows, Seen, Verdict, Written};
-use super::shared::{Shared, sink_failure, source_failure, visibility};
+use super::several::merged;
+use super::shared::{SeveralRows, Shared, sink_failure, source_failure, visibility};
 use super::sweep_keys::fits;
+use crate::document::{BadValue, Shape, Shaped};
+use crate::mapping::Plan;
 use crate::model::{Class, Key};
 use crate::sink::{Bulk, BulkBody, SinkError, Verdict as Judged};
-use crate::source::{KeyedQuery, Reader, RecordError, SourceError};
+use crate::source::{KeyedQuery, RecordError, SourceError};
 
-/// Who reads nothing for so long gives up his connection and his buffer.
+/// Who reads nothing for so long gives up his buffer, and connections that nobody has used for as long are closed.
 pub(super) const IDLE: Duration = Duration::from_secs(30);
 
 /// What a lane is told.
@@ -35,6 +39,8 @@ struct Ready {
     actions: Vec<usize>,
     /// Actions of keys that turned out bad after they were put in.
     void: Vec<usize>,
+    /// Keys whose document stays as it is.
+    kept: Vec<usize>,
 }
 
 /// One lane.
@@ -42,7 +48,6 @@ pub(super) struct LaneTask {
     number: usize,
     shared: Arc<Shared>,
     owner: String,
-    reader: Option<Reader>,
     ready: Option<Ready>,
     spare: Option<BulkBody>,
 }
@@ -54,7 +59,7 @@ impl LaneTask {
         owner: String,
     ) -> (mpsc::UnboundedSender<LaneCommand>, tokio::task::JoinHandle<()>) {
         let (sender, mut commands) = mpsc::unbounded_channel();
-        let mut lane = Self { number, shared, owner, reader: None, ready: None, spare: None };
+        let mut lane = Self { number, shared, owner, ready: None, spare: None };
         let task = tokio::spawn(async move {
             while let Some(command) = lane.next(&mut commands).await {
                 // boxed: a lane that waits needs no room for its work
@@ -66,11 +71,11 @@ impl LaneTask {
 
     /// The next command. Who waits long for it gives up what he does not need: an operator has many idle tasks.
     async fn next(&mut self, commands: &mut mpsc::UnboundedReceiver<LaneCommand>) -> Option<LaneCommand> {
-        if self.reader.is_some() || self.spare.is_some() {
+        if self.spare.is_some() {
             if let Ok(command) = tokio::time::timeout(IDLE, commands.recv()).await {
                 return command;
             }
-            (self.reader, self.spare) = (None, None);
+            self.spare = None;
             self.shared.close_idle_readers();
         }
         commands.recv().await
@@ -103,26 +108,39 @@ impl LaneTask {
         seen: Seen,
     ) -> Result<ReadRows, SourceError> {
         let plan = self.shared.plan();
-        let mut reader = match self.reader.take() {
-            Some(reader) => reader,
-            None => self.shared.source.reader().await?,
-        };
-        let visible = visibility(&seen);
+        let shared = Arc::clone(&self.shared);
+        let (mut reader, _permit) = shared.borrow_reader().await?;
+        let (visible, shape) = (visibility(&seen), &shared.options.shape);
         // an _id of the index that cannot be a key of the query has no row; asking MySQL would compare it
         // as a number and scan the table
         let asked: Vec<Key> = keys.iter().filter(|key| fits(plan.key_columns(), key)).cloned().collect();
-        let mut rows = Rows::new(Arc::clone(&keys), version, self.spare.take().unwrap_or_default());
+        let policy = Several::of(&self.shared, &plan);
+        let body = self.spare.take().unwrap_or_default();
+        let mut rows = Rows::new(Arc::clone(&keys), version, body, policy.clone());
+        if !BatchRead::is_plain(&self.shared, &plan) {
+            let read = BatchRead { shared: &self.shared, plan: &plan, visible: &visible };
+            let found = read.read(&mut reader, &asked).await?;
+            for (key, row) in &found.rows {
+                rows.take(key.clone(), row.as_deref().map_err(Clone::clone), shape);
+            }
+            rows.keep(&found.kept);
+            shared.give_back(reader);
+            let (outcome, ready) = rows.finish(taken, seen, shape);
+            self.ready = Some(ready);
+            return Ok(outcome);
+        }
         let name = plan.query_hash();
         let read_sql = |size: usize| plan.read_sql(size);
         let query = KeyedQuery { name: &name, sql_for: &read_sql, key_output: plan.key_output() };
-        let read = reader.read(&query, &asked, &visible, &mut |key, row| rows.take(key, row)).await;
+        let read = reader.read(&query, &asked, &visible, &mut |key, row| rows.take(key, row, shape)).await;
         match read {
             Ok(_) => {}
             Err(error) if error.class() == Class::Record => {
-                rows = Rows::new(Arc::clone(&keys), version, BulkBody::default());
+                rows = Rows::new(Arc::clone(&keys), version, BulkBody::default(), policy);
                 for key in &asked {
                     let one = std::slice::from_ref(key);
-                    let read = reader.read(&query, one, &visible, &mut |key, row| rows.take(key, row)).await;
+                    let read =
+                        reader.read(&query, one, &visible, &mut |key, row| rows.take(key, row, shape)).await;
                     match read {
                         Err(error) if error.class() == Class::Record => rows.refuse(key, error.to_string()),
                         read => read.map(|_| ())?,
@@ -131,8 +149,8 @@ impl LaneTask {
             }
             Err(error) => return Err(error),
         }
-        self.reader = Some(reader);
-        let (outcome, ready) = rows.finish(taken, seen);
+        shared.give_back(reader);
+        let (outcome, ready) = rows.finish(taken, seen, shape);
         self.ready = Some(ready);
         Ok(outcome)
     }
@@ -161,6 +179,11 @@ impl LaneTask {
         for (at, judged) in ready.actions.iter().zip(judged) {
             if let Some(slot) = verdicts.get_mut(*at) {
                 *slot = Some(verdict(judged));
+            }
+        }
+        for at in &ready.kept {
+            if let Some(slot) = verdicts.get_mut(*at) {
+                *slot = Some(Verdict::Done);
             }
         }
         self.log(&ready.keys, ready.version, &ready.seen, missing, &verdicts);
@@ -217,11 +240,30 @@ struct Rows {
     /// The action of each key that has one.
     action_of: HashMap<usize, usize>,
     void: Vec<usize>,
+    kept: Vec<usize>,
+    policy: Several,
+    /// With [`SeveralRows::Array`], the rows of each key.
+    several: BTreeMap<usize, Vec<Vec<u8>>>,
     outcome: ReadRows,
 }
 
+/// What several rows of one id are, and which members all of them have in common.
+#[derive(Clone)]
+struct Several {
+    rows: SeveralRows,
+    single: Vec<String>,
+}
+
+impl Several {
+    fn of(shared: &Shared, plan: &Plan) -> Self {
+        let key = plan.key_columns().iter().map(|column| column.output.clone());
+        let children = plan.children().iter().map(|child| child.field().to_owned());
+        Self { rows: shared.options.several, single: key.chain(children).collect() }
+    }
+}
+
 impl Rows {
-    fn new(keys: Arc<[Key]>, version: u64, body: BulkBody) -> Self {
+    fn new(keys: Arc<[Key]>, version: u64, body: BulkBody, policy: Several) -> Self {
         Self {
             at: keys.iter().enumerate().map(|(at, key)| (key.clone(), at)).collect(),
             ids: keys.iter().map(Key::document_id).collect(),
@@ -231,11 +273,14 @@ impl Rows {
             action_of: HashMap::with_capacity(keys.len()),
             keys,
             void: Vec::new(),
+            kept: Vec::new(),
+            policy,
+            several: BTreeMap::new(),
             outcome: ReadRows::default(),
         }
     }
 
-    fn take(&mut self, key: Key, row: Result<&[u8], RecordError>) {
+    fn take(&mut self, key: Key, row: Result<&[u8], RecordError>, shape: &Shape) {
         let Some(at) = self.at.get(&key).copied() else {
             if !self.outcome.others.contains(&key) {
                 self.outcome.others.push(key);
@@ -244,20 +289,53 @@ impl Rows {
         };
         match row {
             Err(error) => self.refuse_at(at, error.to_string()),
+            Ok(json) if self.policy.rows == SeveralRows::Array => {
+                self.several.entry(at).or_default().push(json.to_vec());
+            }
+            Ok(_) if self.action_of.contains_key(&at) && self.policy.rows == SeveralRows::First => {}
             Ok(_) if self.action_of.contains_key(&at) => {
                 let id = self.ids.get(at).map_or("", String::as_str);
                 let reason = format!(
-                    "the query returns several rows for id {id}: aggregate its one-to-many join (JSON_ARRAYAGG in a subquery)"
+                    "the query returns several rows for id {id}: read its one-to-many join by query.children, \
+                     aggregate it (JSON_ARRAYAGG in a subquery), or set query.rows: First or Array"
                 );
                 self.refuse_at(at, reason);
             }
-            Ok(json) => {
-                let Some(id) = self.ids.get(at) else { return };
-                self.body.push_index(id, self.version, json);
+            Ok(json) => self.push(at, json, shape),
+        }
+    }
+
+    /// Puts the document of a key's row into the body.
+    fn push(&mut self, at: usize, row: &[u8], shape: &Shape) {
+        match self.shaped(at, row, shape) {
+            // as if the query had returned nothing for it
+            Ok(Shaped::Skipped) => {}
+            Ok(Shaped::Document) => {
                 self.action_of.insert(at, self.actions.len());
                 self.actions.push(at);
             }
+            Err(bad) => self.refuse_at(at, bad.to_string()),
         }
+    }
+
+    /// Keys without a row whose document stays as it is.
+    fn keep(&mut self, keys: &[Key]) {
+        self.kept.extend(keys.iter().filter_map(|key| self.at.get(key).copied()));
+    }
+
+    fn shaped(&mut self, at: usize, row: &[u8], shape: &Shape) -> Result<Shaped, BadValue> {
+        let id = self.ids.get(at).map_or("", String::as_str);
+        if shape.is_empty() {
+            self.body.push_index(id, self.version, row);
+            return Ok(Shaped::Document);
+        }
+        // dropped without `finish` the action is taken back
+        let mut document = self.body.begin_index(id, self.version);
+        let shaped = shape.apply(row, document.buffer())?;
+        if shaped == Shaped::Document {
+            document.finish();
+        }
+        Ok(shaped)
     }
 
     fn refuse(&mut self, key: &Key, reason: String) {
@@ -277,12 +355,20 @@ impl Rows {
         }
     }
 
-    fn finish(mut self, taken: u64, seen: Seen) -> (ReadRows, Ready) {
+    fn finish(mut self, taken: u64, seen: Seen, shape: &Shape) -> (ReadRows, Ready) {
+        for (at, rows) in std::mem::take(&mut self.several) {
+            let single: Vec<&str> = self.policy.single.iter().map(String::as_str).collect();
+            match merged(&rows, &single) {
+                Ok(json) => self.push(at, &json, shape),
+                Err(reason) => self.refuse_at(at, reason),
+            }
+        }
         let sound = |action: &usize| !self.void.contains(action);
         let sound_keys = self.actions.iter().enumerate().filter(|(action, _)| sound(action));
         self.outcome.found = sound_keys.map(|(_, at)| *at).collect();
-        let Self { keys, version, body, actions, void, outcome, .. } = self;
-        (outcome, Ready { keys, version, taken, seen, body, actions, void })
+        self.outcome.found.extend(&self.kept);
+        let Self { keys, version, body, actions, void, kept, outcome, .. } = self;
+        (outcome, Ready { keys, version, taken, seen, body, actions, void, kept })
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::shared::Shared;
-use crate::binlog::{Body, Decoder, Event, Stream, StreamOptions, StreamStart, derive_server_id};
+use crate::binlog::{Body, Decoder, Event, GtidEvent, Stream, StreamOptions, StreamStart, derive_server_id};
 use crate::model::{BinlogPosition, Gtid, GtidSet, LastTransaction, StreamPosition};
 
 /// So long is looked at most. What was found by then serves as well: it is only further back.
@@ -16,6 +16,13 @@ const FILES: usize = 3;
 
 /// The offset of a file's first event.
 const HEAD: u64 = 4;
+
+/// When a transaction was committed first, in microseconds: what tells two of the same place apart. MariaDB tells whole
+/// seconds: the transaction's number in its domain stands in their fraction.
+pub(super) fn moment(begin: &GtidEvent) -> u64 {
+    let fraction = begin.maria.as_ref().map_or(0, |maria| maria.gtid.sequence % 1_000_000);
+    begin.original_commit_timestamp + fraction
+}
 
 /// The newest transaction before the position that the binlogs still hold; `None` where there is none, or
 /// where the server does not show it.
@@ -83,7 +90,7 @@ fn see(event: &Event<'_>, at: &StreamPosition, found: &mut Option<LastTransactio
             *found = Some(LastTransaction {
                 gtid: begin.gtid.clone(),
                 start: start.clone(),
-                original_commit_timestamp: begin.original_commit_timestamp,
+                original_commit_timestamp: moment(begin),
             });
         }
     }

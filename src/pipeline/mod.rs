@@ -3,6 +3,8 @@
 //! In: a task's options, a source, a sink and its stores. Out: documents, a checkpoint, and a status to watch.
 //! What decides is [`core`], pure; what carries out is the shell around it: [`run`].
 
+mod access;
+mod batch_read;
 pub mod core;
 mod epoch_files;
 mod feed;
@@ -10,10 +12,15 @@ mod file_store;
 mod from_spec;
 mod lane_task;
 mod last;
+mod mapping_spec;
 mod orders;
+mod pages;
 mod place;
 mod prepare;
+mod proposal;
 mod request;
+mod schema;
+mod several;
 mod shared;
 mod status;
 mod store;
@@ -22,10 +29,11 @@ mod translate;
 mod worker;
 mod write_log;
 
+pub use access::access;
 pub use file_store::{FileStore, OpenError};
 pub use orders::Control;
-pub use prepare::{Obstacle, Prepared, Report, check, plan};
+pub use prepare::{Obstacle, Prepared, Report, check, plan, proposal};
 pub use request::{BuildRequest, Requested};
-pub use shared::TaskOptions;
+pub use shared::{SeveralRows, TaskOptions};
 pub use store::{Expect, StoreError, Stored, Stores, may_replace};
 pub use worker::{WorkerError, run};

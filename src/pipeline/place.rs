@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::core::{Command, Failure, Input, Outcome, Page, Place};
 use super::last::last_transaction;
-use super::prepare::columns_of;
+use super::pages::Pages;
+use super::prepare::{Obstacle, columns_of};
 use super::request::wrong_condition;
-use super::shared::{Shared, sink_failure, source_failure, visibility};
+use super::schema;
+use super::shared::{Shared, sink_failure, source_failure};
 use super::sweep_keys::key_of;
 use crate::mapping::{WalkSelection, parse};
 use crate::model::{Class, Key, KeyPart};
@@ -20,14 +22,14 @@ const SWEEP_PAGE: usize = 5_000;
 pub(super) async fn take_place(shared: &Shared) -> Outcome<Box<Place>> {
     let index = shared.sink.prepare().await.map_err(|error| sink_failure(&error))?;
     let parsed = parse(&shared.options.query).map_err(|error| mapping_failure(&error))?;
-    let tables = parsed.tables();
     let failed = |error| source_failure(&error);
+    let unknown = |obstacle: Obstacle| Failure { class: obstacle.class, message: obstacle.to_string() };
     let server = shared.source.server().await.map_err(failed)?;
-    let mut catalog = shared.source.catalog(&tables).await.map_err(failed)?;
+    let mut catalog = schema::catalog(&shared.source, &parsed).await.map_err(unknown)?;
     let start = loop {
         // the schemas are those at the position where nothing moved them around it
         let start = shared.source.start_position().await.map_err(failed)?;
-        let after = shared.source.catalog(&tables).await.map_err(failed)?;
+        let after = schema::catalog(&shared.source, &parsed).await.map_err(unknown)?;
         if after == catalog {
             break start;
         }
@@ -49,12 +51,18 @@ pub(super) async fn take_place(shared: &Shared) -> Outcome<Box<Place>> {
 
 /// Asks the server about how many rows the main table has, so that builds can tell their share.
 pub(super) async fn estimate(shared: Arc<Shared>) {
-    let main = shared.plan().main().clone();
-    let sql = "SELECT COALESCE(TABLE_ROWS, 0) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?";
-    let params = [KeyPart::Text(main.schema.into()), KeyPart::Text(main.table.into())];
+    let plan = shared.plan();
+    let tables = plan.main_tables();
+    let list = vec!["(?, ?)"; tables.len().max(1)].join(", ");
+    let sql = format!(
+        "SELECT CAST(COALESCE(SUM(TABLE_ROWS), 0) AS SIGNED) FROM information_schema.TABLES \
+         WHERE (TABLE_SCHEMA, TABLE_NAME) IN ({list})"
+    );
+    let text = |text: &String| KeyPart::Text(text.as_str().into());
+    let params: Vec<KeyPart> = tables.iter().flat_map(|t| [text(&t.schema), text(&t.table)]).collect();
     // a figure for people: without it they see keys and no share
-    let Ok(mut reader) = shared.borrow_reader().await else { return };
-    let Ok(keys) = reader.keys(sql, &params, &Visibility::Nothing).await else { return };
+    let Ok((mut reader, _permit)) = shared.borrow_reader().await else { return };
+    let Ok(keys) = reader.keys(&sql, &params, &Visibility::Nothing).await else { return };
     shared.give_back(reader);
     let rows = match keys.first().and_then(|key| key.parts().first()) {
         Some(KeyPart::Int(rows)) => u64::try_from(*rows).unwrap_or(0),
@@ -74,9 +82,14 @@ pub(super) async fn fetch(shared: Arc<Shared>, command: Command) {
             let plan = shared.plan();
             let page = match plan.lookups().get(rule) {
                 Some(rule) => {
-                    let sql = rule.sql(keys.len(), after.is_some(), limit);
-                    page(&shared, &sql, &rule.params(&keys, after.as_ref()), limit, &seen, |class| class)
-                        .await
+                    let limit = rule.page_size.unwrap_or(limit);
+                    let pages = Pages {
+                        shared: &shared,
+                        plan: &plan,
+                        sql: &|cursor, limit| rule.sql(keys.len(), cursor, limit),
+                        params: &|cursor| rule.params(&keys, cursor),
+                    };
+                    pages.next(after.as_ref(), limit, &seen, |class| class).await
                 }
                 None => Err(Failure { class: Class::Gap, message: format!("the plan has no lookup {rule}") }),
             };
@@ -101,37 +114,26 @@ async fn walk(
         return Err(Failure { class: Class::Config, message: "it was cancelled".to_owned() });
     };
     let plan = shared.plan();
-    let sql = plan.walk_sql(&selection, after.is_some(), limit).map_err(|error| mapping_failure(&error))?;
+    // whether it can be written does not depend on cursor and limit
+    plan.walk_sql(&selection, true, limit).map_err(|error| mapping_failure(&error))?;
     // what the server says to the user's own condition is the Reindex's trouble, not the task's
     let theirs = |class| match class {
         Class::Record | Class::Halt if matches!(selection, WalkSelection::Where(_)) => Class::Config,
         other => other,
     };
-    let mut page = page(shared, &sql, &plan.walk_params(&selection, after), limit, seen, theirs).await;
+    let pages = Pages {
+        shared,
+        plan: &plan,
+        sql: &|cursor, limit| plan.walk_sql(&selection, cursor, limit).unwrap_or_default(),
+        params: &|cursor| plan.walk_params(&selection, cursor),
+    };
+    let mut page = pages.next(after, limit, seen, theirs).await;
     if let (Err(failure), WalkSelection::Where(condition)) = (&mut page, &selection)
         && failure.class == Class::Config
     {
         failure.message = wrong_condition(build, condition, &failure.message);
     }
     page
-}
-
-async fn page(
-    shared: &Shared,
-    sql: &str,
-    params: &[KeyPart],
-    limit: usize,
-    seen: &super::core::Seen,
-    class: impl Fn(Class) -> Class,
-) -> Outcome<Page> {
-    let mut reader = shared.borrow_reader().await.map_err(|error| source_failure(&error))?;
-    let keys = reader.keys(sql, params, &visibility(seen)).await.map_err(|error| {
-        let failure = source_failure(&error);
-        Failure { class: class(failure.class), ..failure }
-    })?;
-    shared.give_back(reader);
-    let more = keys.len() >= limit;
-    Ok(Page { keys, more })
 }
 
 /// The next page of a sweep: gives the cursor back for the one after.

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::request::{Runnable, wrong_condition};
+use super::schema;
 use super::shared::TaskOptions;
-use crate::mapping::{MappingError, ParsedQuery, Plan, WalkSelection, parse};
+use crate::mapping::{MappingError, ParsedQuery, Plan, Shard, WalkSelection, parse};
 use crate::model::{Catalog, Class, TableColumns};
 use crate::sink::{IndexState, Sink};
 use crate::source::{ServerInfo, Source, SourceError, Visibility};
@@ -130,7 +131,7 @@ async fn check_source(
     parsed: Option<&ParsedQuery>,
     report: &mut Report,
 ) {
-    let tables = parsed.map(ParsedQuery::tables).unwrap_or_default();
+    let tables = parsed.map(ParsedQuery::read_tables).unwrap_or_default();
     let server = match source.server().await {
         Ok(server) => server,
         Err(error) => return report.errors.push((error.class(), source_words(&error))),
@@ -150,6 +151,7 @@ async fn check_source(
     if let Some(parsed) = parsed {
         check_plan(options, source, parsed, &server, report).await;
     }
+    check_reader(options, &server, report).await;
     report.server = Some(server);
 }
 
@@ -160,15 +162,21 @@ async fn check_plan(
     server: &ServerInfo,
     report: &mut Report,
 ) {
-    let catalog = match source.catalog(&parsed.tables()).await {
+    let catalog = match schema::catalog(source, parsed).await {
         Ok(catalog) => catalog,
-        Err(error) => return report.errors.push((error.class(), source_words(&error))),
+        Err(obstacle) => {
+            let lines = obstacle.findings.into_iter().map(|line| (obstacle.class, line));
+            return report.errors.extend(lines);
+        }
     };
     match parsed.compile(&catalog) {
         Ok(plan) => {
+            check_names(options, source, &plan, report).await;
+            check_session_zone(options, &plan, report);
             report.warnings.extend(plan.warnings().iter().map(|warning| format!("spec.query: {warning}")));
             if !server.gtid {
-                let bare = catalog.tables.iter().filter(|(_, table)| table.primary_key.is_empty());
+                let bare =
+                    catalog.tables.iter().filter(|(_, table)| table.primary_key.is_empty() && !table.is_view);
                 report.errors.extend(bare.map(|(name, _)| {
                     let remedy = "give it one, or switch gtid_mode on: without GTIDs a commit is waited for by the lock on a row's primary key";
                     (Class::Config, format!("spec.query: table {name} has no primary key; {remedy}"))
@@ -189,6 +197,83 @@ async fn check_plan(
     }
 }
 
+/// Whether the replica can be read from: only GTIDs tell when it has what the binlog has delivered.
+async fn check_reader(options: &TaskOptions, server: &ServerInfo, report: &mut Report) {
+    let Some(reader) = &options.reader else { return };
+    let asked = match Source::new(reader.clone()) {
+        Ok(source) => source.server().await,
+        Err(error) => Err(error),
+    };
+    let info = match asked {
+        Ok(info) => info,
+        Err(error) => return report.errors.push((error.class(), format!("spec.source.reader: {error}"))),
+    };
+    for (which, gtid) in [("the source", server.gtid), ("the reader", info.gtid)] {
+        if !gtid {
+            let line = format!(
+                "spec.source.reader: {which} has gtid_mode OFF, so nobody can tell what the reader has; switch it on, or remove reader"
+            );
+            report.errors.push((Class::Config, line));
+        }
+    }
+    if info.gtid && info.server_uuid == server.server_uuid {
+        report
+            .warnings
+            .push("spec.source.reader: it is the source itself; remove it, or name a replica".to_owned());
+    }
+}
+
+/// A session in another zone than UTC would compare TIMESTAMP with values that the binlog has in UTC.
+fn check_session_zone(options: &TaskOptions, plan: &Plan, report: &mut Report) {
+    let zone = options.source.session.time_zone.as_deref().unwrap_or("+00:00");
+    if ["+00:00", "-00:00"].contains(&zone) {
+        return;
+    }
+    for (table, column) in plan.bound_timestamps() {
+        let line = format!(
+            "spec.source.session.timeZone: found {zone}, but {table}.{column} is a TIMESTAMP by which documents are found; remove timeZone"
+        );
+        report.errors.push((Class::Config, line));
+    }
+}
+
+/// Transforms that name what no row has: the server says which columns the query gives.
+async fn check_names(options: &TaskOptions, source: &Source, plan: &Plan, report: &mut Report) {
+    if options.shape.is_empty() {
+        return;
+    }
+    match source.result_columns(&example(plan)).await {
+        Ok(columns) => {
+            let children = plan.children().iter().map(|child| child.field().to_owned());
+            let names: Vec<String> = columns.into_iter().map(|column| column.name).chain(children).collect();
+            let unknown = options.shape.unknown_names(&names);
+            report.errors.extend(unknown.into_iter().map(|line| (Class::Config, line)));
+        }
+        Err(error) => report.errors.push((error.class(), format!("spec.query.sql: {error}"))),
+    }
+}
+
+/// The main query for one key, in the first shard where there are several.
+fn example(plan: &Plan) -> String {
+    let sql = plan.read_sql(1);
+    plan.render(&sql, plan.shards_of(&sql).first().unwrap_or(&Shard::default()))
+}
+
+/// Mappings for the index, proposed from the types of the query's columns.
+///
+/// # Errors
+/// What keeps the query from being compiled.
+pub async fn proposal(options: &TaskOptions) -> Result<serde_json::Value, Obstacle> {
+    let mut report = Report::default();
+    compile(options, &mut report).await?;
+    let Some(plan) = report.plan else {
+        let class = report.errors.first().map_or(Class::Config, |(class, _)| *class);
+        return Err(Obstacle { class, findings: report.errors.into_iter().map(|(_, line)| line).collect() });
+    };
+    let columns = Source::new(options.source.clone())?.result_columns(&example(&plan)).await?;
+    Ok(super::proposal::mappings(&columns, &options.source.types, options.shape.transforms()))
+}
+
 /// Lets the server read a user's condition, for no row: it knows more of SQL than we do.
 async fn try_condition(source: &Source, plan: &Plan, build: &Runnable) -> Option<(Class, String)> {
     let WalkSelection::Where(condition) = &build.walk else { return None };
@@ -196,7 +281,7 @@ async fn try_condition(source: &Source, plan: &Plan, build: &Runnable) -> Option
         Some((class, wrong_condition(&build.spec.name, condition, error)))
     };
     let sql = match plan.walk_sql(&build.walk, false, 0) {
-        Ok(sql) => sql,
+        Ok(sql) => plan.render(&sql, plan.shards_of(&sql).first().unwrap_or(&Shard::default())),
         Err(error) => return wrong(Class::Config, &error),
     };
     let tried = match source.reader().await {
@@ -233,6 +318,14 @@ pub(super) async fn prepare(options: &TaskOptions, sink: &Sink) -> Result<Prepar
     let (Some(server), Some(plan)) = (report.server, report.plan) else {
         return Err(Obstacle::new(Class::Retry, "the servers did not answer everything"));
     };
+    if options.streamless && !server.gtid {
+        let words =
+            "spec.source: the server has no GTIDs, by which a read without the binlog knows what it must see";
+        return Err(Obstacle::new(
+            Class::Config,
+            format!("{words}; use `run --until-caught-up`, or switch gtid_mode on"),
+        ));
+    }
     let binlog_end =
         if server.gtid { None } else { Some(Source::new(options.source.clone())?.executed().await?.binlog) };
     let index = sink.prepare().await?;
@@ -241,7 +334,7 @@ pub(super) async fn prepare(options: &TaskOptions, sink: &Sink) -> Result<Prepar
 }
 
 pub(super) fn columns_of(catalog: &Catalog) -> Vec<TableColumns> {
-    let tables = catalog.tables.iter();
+    let tables = catalog.tables.iter().filter(|(_, table)| !table.is_view);
     let columns =
         |table: &crate::model::CatalogTable| table.columns.iter().map(|c| c.column.clone()).collect();
     tables.map(|(name, table)| TableColumns { table: name.clone(), columns: columns(table) }).collect()

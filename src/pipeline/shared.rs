@@ -6,11 +6,13 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::mpsc;
+use sha2::{Digest, Sha256};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 use super::core::{FULL, Failure, Input, Now, Seen};
 use super::request::BuildRequest;
 use super::write_log::WriteLog;
+use crate::document::Shape;
 use crate::mapping::{Plan, QueryText, WalkSelection};
 use crate::metrics::TaskMetrics;
 use crate::model::{BinlogPosition, TableMapping, quoted};
@@ -26,10 +28,24 @@ pub struct TaskOptions {
     pub uid: String,
     /// The MySQL server.
     pub source: SourceOptions,
+    /// A replica that rows are read from.
+    pub reader: Option<SourceOptions>,
+    /// Connections that read rows at most.
+    pub pool_size: Option<usize>,
     /// The replica's server id; derived from the task where absent.
     pub server_id: Option<u32>,
     /// The query and its overrides.
     pub query: QueryText,
+    /// What several rows of one id are.
+    pub several: SeveralRows,
+    /// `onMissing: Keep`: a document stays while the main table has its row.
+    pub keep_missing: bool,
+    /// Connections by which one lane reads the shards of its batch, as far as the pool has them. Default 4.
+    pub connections: usize,
+    /// What becomes of a row on its way to a document.
+    pub shape: Shape,
+    /// Tells apart what else decides the documents' content beside the query; empty where nothing else does.
+    pub content: String,
     /// The index.
     pub sink: SinkOptions,
     /// Build everything where there is no state.
@@ -49,11 +65,34 @@ pub struct TaskOptions {
     pub later_builds: Vec<String>,
     /// Where every action is written down, for audits.
     pub write_log: Option<PathBuf>,
+    /// The binlog is not followed: only builds run.
+    pub streamless: bool,
     /// End with an error instead of waiting where something needs a person.
     pub impatient: bool,
 }
 
+/// What several rows of one id are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SeveralRows {
+    /// An error of that document.
+    #[default]
+    Error,
+    /// The first counts.
+    First,
+    /// One document with arrays.
+    Array,
+}
+
 impl TaskOptions {
+    /// A hash of all that decides the documents' content.
+    pub(super) fn content_hash(&self, plan: &Plan) -> String {
+        if self.content.is_empty() {
+            return plan.query_hash();
+        }
+        let digest = Sha256::digest(format!("{} {}", plan.query_hash(), self.content));
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// False for builds in a checkpoint that nobody asks for any more.
     pub(super) fn asks_for(&self, build: &str) -> bool {
         let mut asked = self.builds.iter().map(|build| &build.name).chain(&self.later_builds);
@@ -98,7 +137,11 @@ pub(super) struct Shared {
     pub(super) metrics: TaskMetrics,
     /// No action older than this is sent, ms.
     pub(super) max_age: u64,
+    /// Where rows are read.
+    reads: Source,
     idle_readers: Mutex<Vec<(Instant, Reader)>>,
+    /// As many reads at once as there may be connections.
+    pool: Semaphore,
     index_uuid: Mutex<String>,
     settled: Mutex<Option<BinlogPosition>>,
     /// How long the server keeps its binlog, in seconds; `None` for ever.
@@ -113,6 +156,7 @@ impl Shared {
     pub(super) fn new(
         options: TaskOptions,
         source: Source,
+        reads: Source,
         sink: Sink,
         plan: Plan,
         clock: Clock,
@@ -124,6 +168,7 @@ impl Shared {
         let write_log = options.write_log.as_deref().map(WriteLog::open).transpose()?;
         let mapping = Mutex::new(Arc::new(plan.rules_in_words()));
         let plan = RwLock::new(Arc::new(plan));
+        let pool = Semaphore::new(options.pool_size.unwrap_or(Semaphore::MAX_PERMITS));
         let (idle_readers, index_uuid, settled) = (Mutex::default(), Mutex::default(), Mutex::default());
         Ok(Self {
             options,
@@ -136,7 +181,9 @@ impl Shared {
             write_log,
             metrics,
             max_age,
+            reads,
             idle_readers,
+            pool,
             index_uuid,
             settled,
             binlog_kept,
@@ -198,12 +245,27 @@ impl Shared {
         let _ = self.done.send(input);
     }
 
-    /// A connection for a lookup or a walk, to be given back when it did well.
-    pub(super) async fn borrow_reader(&self) -> Result<Reader, SourceError> {
+    /// A connection that reads rows, once one is free; to be given back when it did well, and within the time of its
+    /// permit.
+    pub(super) async fn borrow_reader(&self) -> Result<(Reader, SemaphorePermit<'_>), SourceError> {
+        let closed =
+            |_| SourceError::Unexpected { doing: "waiting for a connection".into(), found: "no pool".into() };
+        let permit = self.pool.acquire().await.map_err(closed)?;
+        Ok((self.connected().await?, permit))
+    }
+
+    /// At most so many permits for more connections, those that are free now: who has a connection must not wait for
+    /// another one, or all may wait for each other.
+    pub(super) fn free_permits(&self, most: usize) -> Vec<SemaphorePermit<'_>> {
+        (0..most).map_while(|_| self.pool.try_acquire().ok()).collect()
+    }
+
+    /// A connection that reads rows, for the holder of a permit.
+    pub(super) async fn connected(&self) -> Result<Reader, SourceError> {
         let idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle {
             Some((_, reader)) => Ok(reader),
-            None => self.source.reader().await,
+            None => self.reads.reader().await,
         }
     }
 

@@ -19,6 +19,8 @@ pub(super) struct Reporter {
     counts: Counts,
     rates: HashMap<String, Rate>,
     rows: (u64, u64, u64),
+    /// What the preflight found that is not good, one line each.
+    warnings: String,
     /// Builds that cannot run, and why.
     pub(super) refused: HashMap<String, String>,
 }
@@ -31,7 +33,7 @@ struct Rate {
 }
 
 impl Reporter {
-    pub(super) fn new(stall_timeout: Duration) -> Self {
+    pub(super) fn new(stall_timeout: Duration, warnings: &[String]) -> Self {
         let stall_timeout = stall_timeout.as_millis() as u64;
         Self {
             stall_timeout,
@@ -39,6 +41,7 @@ impl Reporter {
             rates: HashMap::new(),
             rows: (0, 0, 0),
             refused: HashMap::new(),
+            warnings: warnings.join("\n"),
         }
     }
 
@@ -82,6 +85,8 @@ impl Reporter {
             };
             status.builds.insert(name.clone(), refused);
         }
+        let reason = if self.warnings.is_empty() { "Passed" } else { "Warnings" };
+        status.set(ConditionType::Preflight, true, reason, self.warnings.as_str());
         conditions(view, &mut status, now.saturating_sub(view.progressed) > self.stall_timeout);
         status
     }
@@ -200,7 +205,6 @@ fn conditions(view: &View, status: &mut TaskStatus, stalled: bool) {
     let repairing = view.repairing.as_ref().filter(|cause| *cause != INITIAL);
     let reason = if repairing.is_some() { "Building" } else { "None" };
     status.set(C::Repairing, repairing.is_some(), reason, repairing.cloned().unwrap_or_default());
-    status.set(C::Preflight, true, "Passed", "");
     status.set(C::Paused, false, "Running", "");
     let reason = if view.foreign_writer { "VersionAboveOurs" } else { "None" };
     status.set(C::ForeignWriter, view.foreign_writer, reason, "");

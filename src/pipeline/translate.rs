@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::core::{Begin, Input, RowLock, Rows};
 use super::feed::RowCounts;
+use super::last::moment;
 use crate::binlog::{
     Body, Event, EventPosition, GtidEvent, Image, QueryEvent, QueryKind, RowsEvent, TableMap,
 };
@@ -120,17 +121,17 @@ impl<'p> Translator<'p> {
 
     fn begin(&mut self, event: &GtidEvent, at: &EventPosition, out: &mut Vec<Input>) -> Result<(), String> {
         let start = BinlogPosition { file: at.file.to_string(), offset: at.start };
-        self.begun = false;
+        // on MariaDB the event is the BEGIN
+        self.begun = event.maria.as_ref().is_some_and(|maria| maria.begins);
         self.open = true;
         self.skipping = self.was_done(event, &start);
         if self.skipping {
             return self.compare(event, &start, out);
         }
-        out.push(Input::Begin(Begin {
-            gtid: event.gtid.clone(),
-            start,
-            commit_timestamp: event.original_commit_timestamp,
-        }));
+        out.push(Input::Begin(Begin { gtid: event.gtid.clone(), start, commit_timestamp: moment(event) }));
+        if let Some(xid) = event.maria.as_ref().and_then(|maria| maria.xa_start.as_ref()) {
+            out.push(Input::XaStart(xid.to_string().into_bytes()));
+        }
         Ok(())
     }
 
@@ -154,11 +155,12 @@ impl<'p> Translator<'p> {
         if known.gtid != event.gtid || (known.gtid.is_none() && known.start != *start) {
             return Ok(());
         }
-        if known.original_commit_timestamp != event.original_commit_timestamp {
+        let moment = moment(event);
+        if known.original_commit_timestamp != moment {
             let name = known.gtid.as_ref().map_or_else(|| start.to_string(), ToString::to_string);
             return Err(format!(
                 "transaction {name} was committed at {} us, but is one of {} us on this server: it was restored or failed over and reuses positions",
-                known.original_commit_timestamp, event.original_commit_timestamp
+                known.original_commit_timestamp, moment
             ));
         }
         self.verify = None;

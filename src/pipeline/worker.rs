@@ -156,6 +156,10 @@ impl<S: Stores> Worker<S> {
         metrics: TaskMetrics,
     ) -> Result<Self, WorkerError> {
         let source = Source::new(options.source.clone()).map_err(Obstacle::from)?;
+        let reads = match &options.reader {
+            Some(reader) => Source::new(reader.clone()).map_err(Obstacle::from)?,
+            None => source.clone(),
+        };
         let (sender, done) = mpsc::unbounded_channel();
         let clock = Clock::start();
         let owner = format!("{}-{:016x}", options.name.replace('/', "."), rand::random::<u64>());
@@ -165,23 +169,25 @@ impl<S: Stores> Worker<S> {
         config.max_age = config.max_age.min(gc_deletes / 2).max(1_000);
         config.ordered_commits = prepared.server.binlog_order_commits;
         config.seed = rand::random();
+        config.fresh_pages = prepared.plan.lookups().iter().map(|lookup| lookup.max_pages).collect();
         let identity = Identity {
             task_uid: options.uid.clone(),
             owner: owner.clone(),
-            query_hash: prepared.plan.query_hash(),
+            query_hash: options.content_hash(&prepared.plan),
             index_uuid: prepared.index.uuid.clone(),
             server_uuid: prepared.server.server_uuid.clone(),
             initial_full: options.initial_full,
-            was_synced: prepared.index.was_synced || options.was_synced,
-            deliver_first: prepared.binlog_end.clone(),
+            was_synced: !options.streamless && (prepared.index.was_synced || options.was_synced),
+            deliver_first: prepared.binlog_end.clone().filter(|_| !options.streamless),
         };
         let lanes = config.lanes;
         let max_age = config.max_age;
-        let reporter = Reporter::new(options.stall_timeout);
+        let reporter = Reporter::new(options.stall_timeout, &prepared.warnings);
         let core = Core::new(config, identity, stored.checkpoint, stored.letters, clock.now());
         let kept = prepared.server.binlog_expire_seconds;
-        let shared = Shared::new(options, source, sink, prepared.plan, clock, sender, metrics, max_age, kept)
-            .map_err(|error| WorkerError::Store(format!("the write log cannot be opened: {error}")))?;
+        let shared =
+            Shared::new(options, source, reads, sink, prepared.plan, clock, sender, metrics, max_age, kept)
+                .map_err(|error| WorkerError::Store(format!("the write log cannot be opened: {error}")))?;
         shared.set_index_uuid(&prepared.index.uuid);
         let builds = prepared.builds.into_iter().map(|build| build.asked(&shared)).collect();
         let shared = Arc::new(shared);
@@ -286,6 +292,7 @@ impl<S: Stores> Worker<S> {
                 tokio::spawn(place::fetch(Arc::clone(&self.shared), command));
             }
             Command::Sweep { build, run, below, first } => self.sweep(build, run, below, first),
+            Command::OpenStream { .. } if self.shared.options.streamless => {}
             Command::OpenStream { from, verify, schemas } => self.open_feed(from, verify, schemas),
             Command::CloseStream => self.close_feed(),
             Command::TakePlace => {

@@ -12,7 +12,11 @@ pub(super) struct WriteLog(Mutex<BufWriter<File>>);
 
 impl WriteLog {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+        if file.metadata()?.len() > 0 {
+            // a process that was killed may have left a part of a line, which must not swallow the next one
+            file.write_all(b"\n")?;
+        }
         Ok(Self(Mutex::new(BufWriter::new(file))))
     }
 

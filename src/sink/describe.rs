@@ -25,6 +25,8 @@ pub(super) struct IndexInfo {
     pub(super) data_stream: Option<String>,
     pub(super) meta: Map<String, Value>,
     pub(super) routing_required: bool,
+    /// The mappings without what is read of them above; whole only where somebody compares them.
+    pub(super) mappings: Value,
     settings: Map<String, Value>,
 }
 
@@ -35,35 +37,32 @@ struct Described {
     #[serde(default)]
     data_stream: Option<String>,
     #[serde(default)]
-    mappings: Mappings,
+    mappings: Value,
     #[serde(default)]
     settings: Map<String, Value>,
-}
-
-#[derive(Deserialize, Default)]
-struct Mappings {
-    #[serde(rename = "_meta", default)]
-    meta: Map<String, Value>,
-    #[serde(rename = "_routing", default)]
-    routing: Routing,
-}
-
-#[derive(Deserialize, Default)]
-struct Routing {
-    #[serde(default)]
-    required: bool,
 }
 
 impl IndexInfo {
     fn new(name: String, described: Described) -> Self {
         Self {
             name,
+            meta: described.mappings.get("_meta").and_then(Value::as_object).cloned().unwrap_or_default(),
+            routing_required: described.mappings.pointer("/_routing/required") == Some(&Value::Bool(true)),
+            mappings: described.mappings,
             aliases: described.aliases.into_iter().map(|(name, _)| name).collect(),
             data_stream: described.data_stream,
-            meta: described.mappings.meta,
-            routing_required: described.mappings.routing.required,
             settings: described.settings,
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(name: &str, described: Value) -> Option<Self> {
+        Some(Self::new(name.to_owned(), serde_json::from_value(described).ok()?))
+    }
+
+    /// A setting by its flat name, as it came.
+    pub(super) fn live_setting(&self, name: &str) -> Option<&Value> {
+        self.settings.get(name)
     }
 
     /// A setting by its flat name.
@@ -96,7 +95,10 @@ impl IndexInfo {
 impl Sink {
     /// Looks up an index or alias.
     pub(super) async fn describe(&self, name: &str) -> Result<Lookup> {
-        let filter = "*.aliases,*.data_stream,*.settings,*.mappings._meta,*.mappings._routing";
+        let filter = match &self.inner.options.mappings {
+            Some(_) => "*.aliases,*.data_stream,*.settings,*.mappings",
+            None => "*.aliases,*.data_stream,*.settings,*.mappings._meta,*.mappings._routing",
+        };
         let path = format!("/{}?flat_settings=true&filter_path={filter}", setup::path_segment(name));
         let found: BTreeMap<String, Described> = match self.call(Method::GET, &path, None).await {
             Ok(answer) => answer.json()?,

@@ -154,7 +154,9 @@ impl Sink {
         let mut body = creation(options.settings.as_ref(), options.mappings.as_ref(), |meta| {
             marker::with_mark(meta, &options.task, Some(Mark { shared: options.shared, synced: false }))
         });
-        body.insert("aliases".to_owned(), json!({write_alias(&options.index): {"is_write_index": true}}));
+        let mut aliases = options.aliases.as_ref().and_then(Value::as_object).cloned().unwrap_or_default();
+        aliases.insert(write_alias(&options.index), json!({"is_write_index": true}));
+        body.insert("aliases".to_owned(), Value::Object(aliases));
         let path = format!("/{}", setup::path_segment(&options.index));
         let body = Some((super::Content::Json, Value::Object(body).to_string().into()));
         let answer = self.inner.http.send(Method::PUT, &path, body).await?;
@@ -163,8 +165,7 @@ impl Sink {
             (400, "resource_already_exists_exception") => Ok(false),
             (400, _) | (500, "illegal_state_exception") => {
                 let found = format!("index {} cannot be created: {}", options.index, answer.reason());
-                let remedy =
-                    "correct its name, sink.elasticsearch.settings or mappings, or the index templates";
+                let remedy = "correct its name, sink.elasticsearch.create, or the index templates";
                 Err(setup::fault("sink.elasticsearch.index", &found, remedy))
             }
             _ => Err(self.named(answer.error())),

@@ -15,6 +15,7 @@ mod answer;
 mod bulk;
 mod client;
 mod describe;
+mod difference;
 mod error;
 mod index;
 mod marker;

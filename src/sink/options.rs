@@ -32,6 +32,8 @@ pub struct SinkOptions {
     pub settings: Option<serde_json::Value>,
     /// Mappings of an index that we create.
     pub mappings: Option<serde_json::Value>,
+    /// Aliases of an index that we create.
+    pub aliases: Option<serde_json::Value>,
 }
 
 impl SinkOptions {
@@ -51,6 +53,7 @@ impl SinkOptions {
             create: CreateIndex::IfMissing,
             settings: None,
             mappings: None,
+            aliases: None,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::describe::{IndexInfo, Lookup};
+use super::difference::difference;
 use super::error::SinkError;
 use super::{CreateIndex, Sink, SinkOptions, marker, setup};
 use crate::model::Class;
@@ -158,6 +159,11 @@ fn judge_index(info: &IndexInfo, options: &SinkOptions) -> Vec<Finding> {
         let found = format!("the mapping of {} requires _routing", info.name);
         findings.push(Finding::error(INDEX_FIELD, found, "use an index without required routing"));
     }
+    findings.extend(difference(info, options).map(|found| {
+        let found = format!("index {} differs: {found}", info.name);
+        let remedy = "change the index or create; nothing is changed by itself";
+        Finding::warning("sink.elasticsearch.create", found, remedy)
+    }));
     findings.extend(judge_state(info));
     findings.extend(judge_settings(info));
     findings

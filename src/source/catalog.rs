@@ -39,6 +39,24 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Every table of these schemas.
+    pub async fn tables_of(&self, schemas: &BTreeSet<String>) -> Result<Vec<TableName>> {
+        if schemas.is_empty() {
+            return Ok(Vec::new());
+        }
+        let folds = self.server().await?.lower_case_table_names > 0;
+        let list = schemas.iter().map(|schema| literal(schema)).collect::<Vec<_>>().join(", ");
+        let sql = format!(
+            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
+             WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA IN ({list})"
+        );
+        let mut session = self.session().await;
+        let rows = session.rows("listing tables", &sql).await?;
+        Ok(rows.iter().map(|row| name_at(row, 0, folds)).collect())
+    }
+}
+
 /// Parents outside the catalog from which a cascade reaches a table in it.
 fn cascading_parents(catalog: &Catalog) -> impl Iterator<Item = TableName> + '_ {
     let keys = catalog.tables.values().flat_map(|table| &table.foreign_keys);
@@ -88,9 +106,29 @@ async fn read_tables(
     for table in found.values_mut() {
         resolve_generated(&mut table.columns);
     }
+    if found.values().any(|table| table.is_view) {
+        read_views(session, &here, folds, &mut found).await?;
+    }
     catalog_keys::read_indexes(session, &here, folds, &mut found).await?;
     catalog_keys::read_foreign_keys(session, tables, folds, &mut found).await?;
     Ok(found)
+}
+
+async fn read_views(
+    session: &mut Session<'_>,
+    here: &str,
+    folds: bool,
+    found: &mut BTreeMap<TableName, CatalogTable>,
+) -> Result<()> {
+    let sql = format!(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, VIEW_DEFINITION FROM information_schema.VIEWS WHERE {here}"
+    );
+    for row in session.rows("reading information_schema.VIEWS", &sql).await? {
+        if let Some(view) = found.get_mut(&name_at(&row, 0, folds)) {
+            view.view_text = text_at(&row, 2).unwrap_or_default();
+        }
+    }
+    Ok(())
 }
 
 /// `(schema, name) IN (...)`, with literals.
@@ -144,6 +182,7 @@ fn column(row: &Row, collations: &BTreeMap<String, u16>) -> Result<CatalogColumn
         nullable: get("IS_NULLABLE").eq_ignore_ascii_case("YES"),
         // the expression, until the whole table is known
         generated_from: if expression.is_empty() { Vec::new() } else { vec![expression] },
+        invisible: get("EXTRA").to_ascii_uppercase().contains("INVISIBLE"),
     })
 }
 
@@ -223,6 +262,7 @@ mod tests {
             collation_name: None,
             nullable: true,
             generated_from: if expression.is_empty() { Vec::new() } else { vec![expression.into()] },
+            invisible: false,
         }
     }
 

@@ -20,6 +20,7 @@ pub(super) async fn read_indexes(
     );
     // per table: the last index's name, and whether an expression has ended it
     let mut last: BTreeMap<TableName, (String, bool)> = BTreeMap::new();
+    let mut unique = Vec::new();
     for row in session.rows("reading information_schema.STATISTICS", &sql).await? {
         let get = |name: &str| text(&row, name).unwrap_or_default();
         let name = fold(&TableName::new(get("TABLE_SCHEMA"), get("TABLE_NAME")), folds);
@@ -29,6 +30,12 @@ pub(super) async fn read_indexes(
             continue;
         }
         let index = get("INDEX_NAME");
+        if get("NON_UNIQUE") == "0" && index != "PRIMARY" {
+            let whole = text(&row, "COLUMN_NAME").is_some()
+                && text(&row, "SUB_PART").is_none()
+                && get("NULLABLE") != "YES";
+            unique.push((name.clone(), index.clone(), get("COLUMN_NAME"), whole));
+        }
         let state = last.entry(name).or_default();
         let column = text(&row, "COLUMN_NAME");
         if state.0 != index {
@@ -45,7 +52,25 @@ pub(super) async fn read_indexes(
             _ => state.1 = true,
         }
     }
+    unique_keys(found, &unique);
     Ok(())
+}
+
+/// Those unique indexes whose columns are whole and never NULL.
+fn unique_keys(found: &mut BTreeMap<TableName, CatalogTable>, unique: &[(TableName, String, String, bool)]) {
+    let mut indexes: BTreeMap<(&TableName, &str), Option<Vec<String>>> = BTreeMap::new();
+    for (table, index, column, whole) in unique {
+        let columns = indexes.entry((table, index)).or_insert_with(|| Some(Vec::new()));
+        match columns {
+            Some(columns) if *whole => columns.push(column.clone()),
+            _ => *columns = None,
+        }
+    }
+    for ((table, _), columns) in indexes {
+        if let (Some(table), Some(columns)) = (found.get_mut(table), columns) {
+            table.unique_keys.push(columns);
+        }
+    }
 }
 
 /// Reads the foreign keys of these tables.

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::options::SourceOptions;
 use super::session::{self, Session};
+use super::value::Style;
 use super::{Reader, Result, SourceError};
 use crate::model::{InUse, TlsMode};
 
@@ -25,6 +26,7 @@ pub struct Source {
 
 struct Inner {
     options: SourceOptions,
+    style: Style,
     server: Arc<Server>,
     questions: Mutex<Asked>,
 }
@@ -65,12 +67,18 @@ impl Source {
             let opts = options.mysql_opts()?;
             Ok(Server { opts, plain: AtomicBool::new(false), position: Mutex::default() })
         })?;
-        Ok(Self { inner: Arc::new(Inner { options, server, questions: Mutex::default() }) })
+        let style = Style::new(&options.types, &options.session)?;
+        Ok(Self { inner: Arc::new(Inner { options, style, server, questions: Mutex::default() }) })
     }
 
     /// What the source was made of.
     pub fn options(&self) -> &SourceOptions {
         &self.inner.options
+    }
+
+    /// How values are written.
+    pub(super) fn style(&self) -> &Style {
+        &self.inner.style
     }
 
     /// A connection of its own for causal reads.

@@ -4,11 +4,12 @@ use mysql_async::{Column, Row, Value};
 
 use crate::model::{Key, KeyPart};
 
-use super::value::Codec;
+use super::value::{Codec, Style};
 use super::{RecordError, Result, SourceError, json};
 
 /// How the rows of one result are written: made once per execution, since a table may change between two.
-pub(super) struct Encoder {
+pub(super) struct Encoder<'s> {
+    style: &'s Style,
     columns: Vec<EncodedColumn>,
     /// Places of the key's columns.
     key: Vec<usize>,
@@ -21,9 +22,9 @@ struct EncodedColumn {
     name: String,
 }
 
-impl Encoder {
+impl<'s> Encoder<'s> {
     /// Fails where a key column is not there.
-    pub(super) fn new(columns: &[Column], key: &[usize]) -> Result<Self> {
+    pub(super) fn new(columns: &[Column], key: &[usize], style: &'s Style) -> Result<Self> {
         let encoded = columns.iter().enumerate().map(|(at, column)| {
             let mut label = vec![if at == 0 { b'{' } else { b',' }];
             json::string(&mut label, column.name_str().as_bytes());
@@ -34,7 +35,7 @@ impl Encoder {
             let reason = format!("the query returns {} columns only", columns.len());
             return Err(SourceError::Key { column: format!("number {}", missing + 1), reason });
         }
-        Ok(Self { columns: encoded.collect(), key: key.to_vec() })
+        Ok(Self { style, columns: encoded.collect(), key: key.to_vec() })
     }
 
     /// Appends the row as one JSON object on one line. On an error `out` holds a part of it.
@@ -44,8 +45,33 @@ impl Encoder {
             let value = row.as_ref(at).unwrap_or(&Value::NULL);
             column
                 .codec
-                .write(value, out)
+                .write(value, self.style, out)
                 .map_err(|reason| RecordError { column: column.name.clone(), reason })?;
+        }
+        out.push(b'}');
+        Ok(())
+    }
+
+    /// The same with the columns at these places only.
+    pub(super) fn write_some(
+        &self,
+        row: &Row,
+        shown: &[usize],
+        out: &mut Vec<u8>,
+    ) -> std::result::Result<(), RecordError> {
+        let begin = out.len();
+        for at in shown {
+            let Some(column) = self.columns.get(*at) else { continue };
+            out.push(if out.len() == begin { b'{' } else { b',' });
+            out.extend_from_slice(column.label.get(1..).unwrap_or_default());
+            let value = row.as_ref(*at).unwrap_or(&Value::NULL);
+            column
+                .codec
+                .write(value, self.style, out)
+                .map_err(|reason| RecordError { column: column.name.clone(), reason })?;
+        }
+        if out.len() == begin {
+            out.push(b'{');
         }
         out.push(b'}');
         Ok(())

@@ -47,7 +47,7 @@ pub enum SourceError {
     },
     /// A statement ran too long and was killed on the server.
     #[error(
-        "{doing}: not done after {after:?} and killed; raise source.queryTimeout or make the query faster"
+        "{doing}: not done after {after:?} and killed; raise limits.queryTimeout or make the query faster"
     )]
     Timeout {
         /// What was being done.
@@ -68,6 +68,12 @@ pub enum SourceError {
     Truncated {
         /// The server's warning.
         message: String,
+    },
+    /// More rows than may be held at once.
+    #[error("the arrays of query.children have more than {bytes} bytes; read fewer columns or rows")]
+    TooMuch {
+        /// The limit.
+        bytes: usize,
     },
     /// The result's key cannot be one.
     #[error("key column {column}: {reason}")]
@@ -107,7 +113,7 @@ impl SourceError {
             Self::Options(_) | Self::Key { .. } | Self::Parameters { .. } | Self::Unsupported(_) => {
                 Class::Config
             }
-            Self::Truncated { .. } => Class::Record,
+            Self::Truncated { .. } | Self::TooMuch { .. } => Class::Record,
             Self::Server { code, state, .. } => class_of(*code, state),
         }
     }

@@ -7,6 +7,7 @@ use crate::model::{Key, KeyPart};
 
 use super::document::Encoder;
 use super::session::text_at;
+use super::value::Style;
 use super::{Result, SourceError};
 
 /// Warnings that say that a value was cut: GROUP_CONCAT's, and that of everything beyond max_allowed_packet.
@@ -34,11 +35,11 @@ pub(super) async fn execute(
     conn: &mut Conn,
     statement: &Statement,
     params: Vec<Value>,
-    key: &[usize],
-    mut each: impl FnMut(&Encoder, &Row) -> Result<()>,
+    (key, style): (&[usize], &Style),
+    mut each: impl FnMut(&Encoder<'_>, &Row) -> Result<()>,
 ) -> Done<()> {
     let mut result = conn.exec_iter(statement, Params::Positional(params)).await?;
-    let encoder = match Encoder::new(&result.columns().unwrap_or_default(), key) {
+    let encoder = match Encoder::new(&result.columns().unwrap_or_default(), key, style) {
         Ok(encoder) => encoder,
         Err(error) => return Ok(Err(error)),
     };

@@ -45,6 +45,14 @@ pub(super) fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
 }
 
+/// Bytes as lower-case hexadecimal digits, as a string.
+pub(super) fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    let digit = |n: u8| if n < 10 { b'0' + n } else { b'a' + n - 10 };
+    out.push(b'"');
+    out.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+    out.push(b'"');
+}
+
 /// JSON text on one line: line breaks can only be white space between its tokens.
 pub(super) fn one_line(out: &mut Vec<u8>, json: &[u8]) {
     if memchr::memchr2(b'\n', b'\r', json).is_none() {

@@ -6,6 +6,7 @@
 //! What may fail is [`SourceError`], whose `class()` says what that means; a row that cannot be a document
 //! is a [`RecordError`] and fails alone.
 
+mod access;
 mod catalog;
 mod catalog_keys;
 mod connect;
@@ -13,24 +14,30 @@ mod ddl;
 mod document;
 mod error;
 mod execute;
+mod geometry;
 mod grants;
 mod json;
 mod options;
 mod preflight;
 mod reader;
+mod result;
 mod server;
 mod session;
+mod snapshot;
 mod start;
 mod statements;
 mod value;
 mod visibility;
 
+pub use access::Access;
 pub use connect::Source;
 pub use error::{RecordError, SourceError};
 pub use options::SourceOptions;
 pub use preflight::{Finding, Severity};
 pub use reader::{KeyedQuery, MAX_KEYS, ReadStats, Reader, RowSink, padded_size};
+pub use result::{ResultColumn, ResultKind};
 pub use server::{BinlogFile, Flavor, ServerInfo};
+pub use snapshot::Snapshot;
 pub use start::StartPosition;
 pub use visibility::{LockTarget, Visibility};
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use mysql_async::{ClientIdentity, Opts, OptsBuilder, SslOpts};
 
 use super::{Result, SourceError};
+use crate::api::{SourceSession, Types};
 use crate::model::{ServerOptions, TlsMode};
 
 /// A server, and how long to wait for it.
@@ -14,6 +15,10 @@ pub struct SourceOptions {
     pub server: ServerOptions,
     /// The schema of unqualified table names. Default none.
     pub database: Option<String>,
+    /// How values of each type are written.
+    pub types: Types,
+    /// Variables of sessions.
+    pub session: SourceSession,
     /// Limit for a new connection, from TCP to the session's settings. Default 5 s.
     pub connect_timeout: Duration,
     /// Limit for one statement; what runs longer is killed on the server as well. Default 30 s.
@@ -34,6 +39,8 @@ impl Default for SourceOptions {
         Self {
             server: ServerOptions::default(),
             database: None,
+            types: Types::default(),
+            session: SourceSession::default(),
             connect_timeout: Duration::from_secs(5),
             query_timeout: Duration::from_secs(30),
             visibility_timeout: Duration::from_secs(10),

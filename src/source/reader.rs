@@ -98,7 +98,7 @@ impl Reader {
         if keys.is_empty() {
             return Ok(stats);
         }
-        let reused = !matches!(self.link, Link::None);
+        let reused = self.is_linked();
         match self.try_read(query, keys, visible, sink, &mut stats).await {
             // An idle connection may have been closed by the server long ago.
             Err(error) if reused && error.is_connection() && stats.rows == 0 => {
@@ -112,11 +112,24 @@ impl Reader {
     /// The keys that a statement returns: lookups and walks. All result columns are the key; rows with a
     /// NULL in it are left out, since no document has such a key.
     pub async fn keys(&mut self, sql: &str, params: &[KeyPart], visible: &Visibility) -> Result<Vec<Key>> {
-        let reused = !matches!(self.link, Link::None);
+        let reused = self.is_linked();
         match self.try_keys(sql, params, visible).await {
             Err(error) if reused && error.is_connection() => self.try_keys(sql, params, visible).await,
             done => done,
         }
+    }
+
+    /// Is a connection of before at hand?
+    pub(super) fn is_linked(&self) -> bool {
+        !matches!(self.link, Link::None)
+    }
+
+    pub(super) fn connect_timeout(&self) -> Duration {
+        self.source.options().connect_timeout
+    }
+
+    pub(super) fn query_timeout(&self) -> Duration {
+        self.source.options().query_timeout
     }
 
     async fn try_read(
@@ -132,7 +145,7 @@ impl Reader {
         stats.waited = begun.elapsed();
         for keys in keys.chunks(MAX_KEYS) {
             let limit = self.source.options().query_timeout;
-            let done = timeout(limit, self.read_chunk(held.conn()?, query, keys, sink, stats)).await;
+            let done = timeout(limit, self.read_chunk(held.conn()?, query, keys, None, sink, stats)).await;
             self.settle(&mut held, done, "reading documents", limit).await?;
         }
         stats.took = begun.elapsed();
@@ -140,28 +153,36 @@ impl Reader {
         Ok(())
     }
 
-    async fn read_chunk(
+    /// Reads up to [`MAX_KEYS`] keys; of each row the columns at `shown`, or all.
+    pub(super) async fn read_chunk(
         &mut self,
         conn: &mut Conn,
         query: &KeyedQuery<'_>,
         keys: &[Key],
+        shown: Option<&[usize]>,
         sink: &mut RowSink<'_>,
         stats: &mut ReadStats,
     ) -> Done<()> {
         let size = padded_size(keys.len());
+        tracing::debug!(target: "binlog_operator::sql", keys = keys.len(), sql = %(query.sql_for)(1), "reading");
+        tracing::trace!(target: "binlog_operator::sql", keys = ?keys, "parameters");
         let statement = self.statements.get(conn, query.name, size, || (query.sql_for)(size)).await?;
         let params = match parameters(keys, size, usize::from(statement.num_params())) {
             Ok(params) => params,
             Err(error) => return Ok(Err(error)),
         };
         let json = &mut self.json;
-        execute(conn, &statement, params, query.key_output, |encoder, row| {
+        let source = self.source.clone();
+        execute(conn, &statement, params, (query.key_output, source.style()), |encoder, row| {
             let Some(key) = encoder.key(row)? else {
                 let (column, reason) = (encoder.key_name(), "it is NULL in a row of the result".into());
                 return Err(SourceError::Key { column, reason });
             };
             json.clear();
-            let written = encoder.write(row, json);
+            let written = match shown {
+                None => encoder.write(row, json),
+                Some(shown) => encoder.write_some(row, shown, json),
+            };
             stats.rows += 1;
             stats.bytes += json.len() as u64;
             sink(key, written.map(|()| json.as_slice()));
@@ -180,13 +201,15 @@ impl Reader {
         Ok(keys)
     }
 
-    async fn read_keys(
+    pub(super) async fn read_keys(
         &mut self,
         conn: &mut Conn,
         sql: &str,
         params: &[KeyPart],
         keys: &mut Vec<Key>,
     ) -> Done<()> {
+        tracing::debug!(target: "binlog_operator::sql", values = params.len(), sql, "looking keys up");
+        tracing::trace!(target: "binlog_operator::sql", ?params, "parameters");
         let statement = self.statements.get(conn, sql, params.len(), || sql.to_owned()).await?;
         let takes = usize::from(statement.num_params());
         if takes != params.len() {
@@ -194,7 +217,8 @@ impl Reader {
         }
         let all: Vec<usize> = (0..usize::from(statement.num_columns())).collect();
         let params = params.iter().map(bound).collect();
-        execute(conn, &statement, params, &all, |encoder, row| {
+        let source = self.source.clone();
+        execute(conn, &statement, params, (&all, source.style()), |encoder, row| {
             keys.extend(encoder.key(row)?);
             Ok(())
         })
@@ -203,7 +227,7 @@ impl Reader {
 
     /// A connection on which all of `visible` is, and where it had to be waited for, a transaction without
     /// a snapshot yet.
-    async fn begin(&mut self, visible: &Visibility) -> Result<Held> {
+    pub(super) async fn begin(&mut self, visible: &Visibility) -> Result<Held> {
         let linked = match std::mem::replace(&mut self.link, Link::None) {
             Link::None => None,
             Link::Idle(conn) => Some(conn),
@@ -242,7 +266,7 @@ impl Reader {
     }
 
     /// Keeps the connection for the next read, and ends its transaction meanwhile.
-    fn put_back(&mut self, held: &mut Held) {
+    pub(super) fn put_back(&mut self, held: &mut Held) {
         self.link = match held.conn.take() {
             None => Link::None,
             Some(conn) if held.open => Link::Ending(tokio::spawn(commit(conn, self.source.clone()))),
@@ -251,7 +275,7 @@ impl Reader {
     }
 
     /// Turns what came of a statement into a result, and the connection into what can be used again.
-    async fn settle<T>(
+    pub(super) async fn settle<T>(
         &mut self,
         held: &mut Held,
         done: std::result::Result<Done<T>, tokio::time::error::Elapsed>,
@@ -280,11 +304,11 @@ impl Reader {
 }
 
 /// A connection in use. If its user is dropped half-way, what it runs on the server is ended.
-struct Held {
+pub(super) struct Held {
     source: Source,
     conn: Option<Conn>,
     /// A transaction is open.
-    open: bool,
+    pub(super) open: bool,
 }
 
 /// Ends a transaction that only read. A connection that cannot even do that is given up.
@@ -294,7 +318,7 @@ async fn commit(mut conn: Conn, source: Source) -> Option<Conn> {
 }
 
 impl Held {
-    fn conn(&mut self) -> Result<&mut Conn> {
+    pub(super) fn conn(&mut self) -> Result<&mut Conn> {
         let gone =
             || SourceError::Unexpected { doing: "reading".into(), found: "a connection in use twice".into() };
         self.conn.as_mut().ok_or_else(gone)

@@ -18,17 +18,23 @@ const UNKNOWN_VARIABLE: u16 = 1193;
 pub(super) async fn prepare(conn: &mut Conn, options: &SourceOptions) -> std::result::Result<(), Driver> {
     let wait = options.visibility_timeout.as_secs().max(1);
     // The client ends a statement first; the server's own limit is for the day when the client is gone.
-    let limit = options.query_timeout.as_secs() + 2;
+    let own = &options.session;
+    let millis = options.query_timeout.as_millis() as u64 + 2_000;
+    let millis = own.max_execution_time.and_then(|millis| u64::try_from(millis).ok()).unwrap_or(millis);
+    let zone = own.time_zone.as_deref().unwrap_or("+00:00");
+    let longest = own.group_concat_max_len.unwrap_or(64 << 20);
     let common = format!(
-        "SET NAMES utf8mb4; SET SESSION autocommit = 1, time_zone = '+00:00', \
-         sql_mode = 'ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION', group_concat_max_len = 67108864, \
+        "SET NAMES utf8mb4; SET SESSION autocommit = 1, time_zone = {}, \
+         sql_mode = 'ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION', group_concat_max_len = {longest}, \
          net_read_timeout = 60, net_write_timeout = 600, innodb_lock_wait_timeout = {wait}, \
          lock_wait_timeout = {wait}, sql_big_selects = 1, sql_safe_updates = 0, sql_select_limit = DEFAULT; \
-         SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; "
+         SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; ",
+        literal(zone)
     );
-    match conn.query_drop(format!("{common}SET SESSION max_execution_time = {}", limit * 1000)).await {
+    match conn.query_drop(format!("{common}SET SESSION max_execution_time = {millis}")).await {
         Err(Driver::Server(ServerError { code: UNKNOWN_VARIABLE, .. })) => {
-            conn.query_drop(format!("{common}SET SESSION max_statement_time = {limit}")).await
+            let seconds = millis as f64 / 1_000.0;
+            conn.query_drop(format!("{common}SET SESSION max_statement_time = {seconds:.3}")).await
         }
         done => done,
     }

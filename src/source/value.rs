@@ -3,14 +3,47 @@
 use mysql_async::consts::{ColumnFlags, ColumnType};
 use mysql_async::{Column, Value};
 
+use crate::api::{BinaryAs, DecimalAs, GeometryAs, SourceSession, Types, ZeroDates, Zone};
 use crate::model::KeyPart;
 
-use super::json;
+use super::{SourceError, geometry, json};
 
 /// Digits of a temporal column whose number of digits is not fixed.
 const AS_NEEDED: u8 = u8::MAX;
 /// The collation id of bytes.
 const BINARY: u16 = 63;
+
+/// What users choose of how values are written.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Style {
+    decimal_as_text: bool,
+    hex: bool,
+    geometry: GeometryAs,
+    zero_dates: ZeroDates,
+    /// The zone in which TIMESTAMP is written; `None` is UTC.
+    zone: Option<Zone>,
+    /// The session's zone, in which TIMESTAMP comes; `None` is UTC.
+    session: Option<Zone>,
+}
+
+impl Style {
+    /// # Errors
+    /// [`SourceError::Options`] for a zone that is none.
+    pub(super) fn new(types: &Types, session: &SourceSession) -> Result<Self, SourceError> {
+        let read = |field: &str, zone: Option<&str>| {
+            let wrong = |words| SourceError::Options(format!("{field}: {words}"));
+            zone.map(Zone::read).transpose().map_err(wrong)
+        };
+        Ok(Self {
+            decimal_as_text: types.decimal == DecimalAs::String,
+            hex: types.binary == BinaryAs::Hex,
+            geometry: types.geometry,
+            zero_dates: types.zero_dates,
+            zone: read("types.timestampZone", types.timestamp_zone.as_deref())?,
+            session: read("source.session.timeZone", session.time_zone.as_deref())?,
+        })
+    }
+}
 
 /// How a result column is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,8 +58,10 @@ pub(super) enum Codec {
     Bit,
     /// Text, ENUM, SET.
     Text,
-    /// Binary strings and GEOMETRY.
+    /// Binary strings.
     Bytes,
+    /// GEOMETRY and its kinds.
+    Geometry,
     /// JSON.
     Json,
     /// VECTOR.
@@ -57,7 +92,7 @@ impl Codec {
             T::MYSQL_TYPE_BIT => Self::Bit,
             T::MYSQL_TYPE_JSON => Self::Json,
             T::MYSQL_TYPE_VECTOR => Self::Vector,
-            T::MYSQL_TYPE_GEOMETRY => Self::Bytes,
+            T::MYSQL_TYPE_GEOMETRY => Self::Geometry,
             T::MYSQL_TYPE_DATE | T::MYSQL_TYPE_NEWDATE => Self::Date,
             T::MYSQL_TYPE_DATETIME | T::MYSQL_TYPE_DATETIME2 => Self::DateTime(digits),
             T::MYSQL_TYPE_TIMESTAMP | T::MYSQL_TYPE_TIMESTAMP2 => Self::Timestamp(digits),
@@ -69,7 +104,7 @@ impl Codec {
     }
 
     /// Writes a value; an error says what is wrong with it.
-    pub(super) fn write(self, value: &Value, out: &mut Vec<u8>) -> Result<(), String> {
+    pub(super) fn write(self, value: &Value, style: &Style, out: &mut Vec<u8>) -> Result<(), String> {
         match (self, value) {
             (_, Value::NULL) => out.extend_from_slice(b"null"),
             (_, Value::Int(v)) => out.extend_from_slice(itoa::Buffer::new().format(*v).as_bytes()),
@@ -80,17 +115,26 @@ impl Codec {
             (_, Value::Double(v)) if v.is_finite() => {
                 out.extend_from_slice(zmij::Buffer::new().format_finite(*v).as_bytes());
             }
-            (_, Value::Date(..)) => self.write_quoted(value, out, b'T', true),
-            (_, Value::Time(..)) => self.write_quoted(value, out, b'T', false),
+            (_, Value::Date(..)) => self.write_date(value, style, out)?,
+            (_, Value::Time(..)) => {
+                out.push(b'"');
+                self.write_temporal(value, out, b'T');
+                out.push(b'"');
+            }
             (Self::Text, Value::Bytes(bytes)) => json::string(out, utf8(bytes)?),
             (Self::Json, Value::Bytes(bytes)) => json::one_line(out, utf8(bytes)?),
+            (Self::Bytes, Value::Bytes(bytes)) if style.hex => json::hex(out, bytes),
             (Self::Bytes, Value::Bytes(bytes)) => json::base64(out, bytes),
+            (Self::Geometry, Value::Bytes(bytes)) => geometry::write(bytes, style.geometry, out)?,
             (Self::Bit, Value::Bytes(bytes)) => {
                 out.extend_from_slice(itoa::Buffer::new().format(bits(bytes)?).as_bytes());
             }
             (Self::Vector, Value::Bytes(bytes)) => vector(out, bytes)?,
             (Self::Decimal, Value::Bytes(bytes)) => {
+                let quote: &[u8] = if style.decimal_as_text { b"\"" } else { b"" };
+                out.extend_from_slice(quote);
                 json::decimal(out, bytes).map(|_| ()).ok_or("its DECIMAL is no number")?;
+                out.extend_from_slice(quote);
             }
             (_, Value::Float(_) | Value::Double(_)) => return Err("infinity is no JSON number".into()),
             (codec, Value::Bytes(_)) => return Err(format!("text came where {codec:?} was expected")),
@@ -117,18 +161,30 @@ impl Codec {
         Ok(Some(part))
     }
 
-    /// A date or time in quotes; dates with a zero part, as MySQL knows them, are null.
-    fn write_quoted(self, value: &Value, out: &mut Vec<u8>, separator: u8, zone: bool) {
+    /// A date in quotes, a TIMESTAMP in its zone. Dates with a zero part, as MySQL knows them, have no JSON of
+    /// their own.
+    fn write_date(self, value: &Value, style: &Style, out: &mut Vec<u8>) -> Result<(), String> {
         if matches!(value, Value::Date(_, 0, ..) | Value::Date(_, _, 0, ..)) {
-            out.extend_from_slice(b"null");
-            return;
+            match style.zero_dates {
+                ZeroDates::Null => {
+                    out.extend_from_slice(b"null");
+                    return Ok(());
+                }
+                ZeroDates::DeadLetter => return Err("it is a date with a zero part".into()),
+                ZeroDates::Text => {}
+            }
+        } else if let (Self::Timestamp(digits), true) =
+            (self, style.zone.is_some() || style.session.is_some())
+        {
+            return in_zone(value, digits, style, out);
         }
         out.push(b'"');
-        self.write_temporal(value, out, separator);
-        if zone && matches!(self, Self::Timestamp(_)) {
+        self.write_temporal(value, out, b'T');
+        if matches!(self, Self::Timestamp(_)) {
             out.push(b'Z');
         }
         out.push(b'"');
+        Ok(())
     }
 
     fn write_temporal(self, value: &Value, out: &mut Vec<u8>, separator: u8) {
@@ -155,6 +211,31 @@ impl Codec {
             _ => {}
         }
     }
+}
+
+/// A TIMESTAMP from the session's zone into the user's.
+fn in_zone(value: &Value, digits: u8, style: &Style, out: &mut Vec<u8>) -> Result<(), String> {
+    let Value::Date(year, month, day, hour, minute, second, micros) = *value else { return Ok(()) };
+    let part = |part: u8| part as i8;
+    let at = jiff::civil::DateTime::new(
+        year as i16,
+        part(month),
+        part(day),
+        part(hour),
+        part(minute),
+        part(second),
+        micros as i32 * 1_000,
+    );
+    let zone = |zone: &Option<Zone>| zone.as_ref().unwrap_or(&Zone::UTC).time_zone().clone();
+    let at = at.and_then(|at| at.to_zoned(zone(&style.session))).map_err(|error| error.to_string())?;
+    let at = at.with_time_zone(zone(&style.zone));
+    let text = at.strftime("%Y-%m-%dT").to_string();
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    clock(out, [at.hour(), at.minute(), at.second()].map(|part| part as u32), micros, digits);
+    let end = if style.zone.is_some() { at.strftime("%:z\"").to_string() } else { "Z\"".to_owned() };
+    out.extend_from_slice(end.as_bytes());
+    Ok(())
 }
 
 /// `HH:MM:SS` with the declared digits of the second's fraction.
@@ -222,8 +303,49 @@ mod tests {
 
     fn json(codec: Codec, value: &Value) -> String {
         let mut out = Vec::new();
-        codec.write(value, &mut out).unwrap();
+        codec.write(value, &Style::default(), &mut out).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    fn styled(types: &Types, codec: Codec, value: &Value) -> Result<String, String> {
+        let mut out = Vec::new();
+        codec.write(value, &Style::new(types, &SourceSession::default()).unwrap(), &mut out)?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn users_choose_some_forms() {
+        let types = Types {
+            decimal: DecimalAs::String,
+            binary: BinaryAs::Hex,
+            zero_dates: ZeroDates::Text,
+            timestamp_zone: Some("Europe/Berlin".into()),
+            ..Types::default()
+        };
+        let zero = Value::Date(2026, 0, 10, 0, 0, 0, 0);
+        let at = Value::Date(2026, 7, 1, 23, 30, 0, 120_000);
+        let bytes = |text: &[u8]| Value::Bytes(text.to_vec());
+        for (codec, value, wanted) in [
+            (Codec::Decimal, bytes(b"0012.50"), r#""12.50""#),
+            (Codec::Bytes, bytes(&[0, 0xAB]), r#""00ab""#),
+            (Codec::Date, zero.clone(), r#""2026-00-10""#),
+            (Codec::DateTime(0), zero.clone(), r#""2026-00-10T00:00:00""#),
+            (Codec::Timestamp(2), at.clone(), r#""2026-07-02T01:30:00.12+02:00""#),
+            (Codec::DateTime(2), at.clone(), r#""2026-07-01T23:30:00.12""#),
+        ] {
+            assert_eq!(styled(&types, codec, &value).as_deref(), Ok(wanted));
+        }
+        let strict = Types { zero_dates: ZeroDates::DeadLetter, ..Types::default() };
+        assert!(styled(&strict, Codec::Date, &zero).is_err());
+        assert_eq!(styled(&strict, Codec::Timestamp(0), &at).unwrap(), r#""2026-07-01T23:30:00Z""#);
+        let nowhere = Types { timestamp_zone: Some("Mars/Olympus".into()), ..Types::default() };
+        let session = SourceSession { time_zone: Some("-03:30".into()), ..SourceSession::default() };
+        let mut out = Vec::new();
+        let style = Style::new(&Types::default(), &session).unwrap();
+        Codec::Timestamp(0).write(&at, &style, &mut out).unwrap();
+        Codec::DateTime(0).write(&at, &style, &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), r#""2026-07-02T03:00:00Z""2026-07-01T23:30:00""#);
+        assert!(Style::new(&nowhere, &session).unwrap_err().to_string().contains("types.timestampZone"));
     }
 
     #[test]
@@ -271,7 +393,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_are_refused() {
-        let refused = Codec::Text.write(&Value::Bytes(vec![b'a', 0xFF]), &mut Vec::new());
+        let refused = Codec::Text.write(&Value::Bytes(vec![b'a', 0xFF]), &Style::default(), &mut Vec::new());
         assert!(refused.unwrap_err().contains("byte 1"));
         assert_eq!(json(Codec::Bytes, &Value::Bytes(vec![0xFF])), "\"/w==\"");
     }

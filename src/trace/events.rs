@@ -11,7 +11,7 @@ use super::select::EventKind;
 use super::sql;
 use super::transaction::{End, Transaction};
 use super::walk::{Output, Statement};
-use crate::binlog::{Body, Event, RowsEvent};
+use crate::binlog::{Body, Event, GtidEvent, RowsEvent};
 
 /// Writes events. Those between transactions always come; of transactions, those that are selected.
 pub(super) struct Events<'r> {
@@ -76,6 +76,7 @@ fn write_body(body: &Body<'_>, out: &mut Vec<u8>) -> Result<(), TraceError> {
             let _ = write!(out, ",\"nextPosition\":{offset}");
         }
         Body::PreviousGtids(set) => text("gtids", &set.to_string(), out),
+        Body::Gtid(GtidEvent { maria: Some(maria), .. }) => text("gtid", &maria.gtid.to_string(), out),
         Body::Gtid(gtid) => {
             if let Some(gtid) = &gtid.gtid {
                 text("gtid", &gtid.to_string(), out);
@@ -91,7 +92,6 @@ fn write_body(body: &Body<'_>, out: &mut Vec<u8>) -> Result<(), TraceError> {
                 gtid.transaction_length, gtid.last_committed, gtid.sequence_number
             );
         }
-        Body::MariadbGtid(gtid) => text("gtid", &gtid.to_string(), out),
         Body::Query(query) => {
             text("database", &query.schema, out);
             text("statement", &query.sql, out);
@@ -139,7 +139,7 @@ fn write_body(body: &Body<'_>, out: &mut Vec<u8>) -> Result<(), TraceError> {
 
 impl Output for Events<'_> {
     fn event(&mut self, event: &Event<'_>) -> Result<(), TraceError> {
-        if matches!(event.body, Body::Gtid(_) | Body::MariadbGtid(_)) {
+        if matches!(event.body, Body::Gtid(_)) {
             self.draft.begin_anew();
         }
         if !self.selects(&event.body) {

@@ -257,16 +257,11 @@ impl Look<'_> {
             Body::Gtid(gtid) => {
                 let mut tx = Transaction::begin(event);
                 tx.set_gtid(gtid);
-                if let Some(gtid) = &tx.gtid {
+                if let Some(gtid) = &gtid.gtid {
                     self.follows.gtid(gtid);
                 }
                 self.open(place, tx);
-            }
-            Body::MariadbGtid(gtid) => {
-                let mut tx = Transaction::begin(event);
-                tx.mariadb = Some(*gtid);
-                self.open(place, tx);
-                place.begun = !gtid.standalone;
+                place.begun = gtid.maria.as_ref().is_some_and(|maria| maria.begins);
             }
             Body::Query(query) => {
                 if place.tx.is_none() {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::binlog::{Event, GtidEvent, MariadbGtid, Xid};
+use crate::binlog::{Event, GtidEvent, MariaGtid, Xid};
 use crate::model::Gtid;
 
 /// A transaction of the binlog.
@@ -15,7 +15,7 @@ pub(crate) struct Transaction {
     /// Offset after its last event so far.
     pub(crate) end: u64,
     pub(crate) gtid: Option<Gtid>,
-    pub(crate) mariadb: Option<MariadbGtid>,
+    pub(crate) mariadb: Option<MariaGtid>,
     /// Microseconds since 1970 of its commit; 0 where the event does not say.
     pub(crate) committed: u64,
     /// The same on the server that took it first.
@@ -59,6 +59,12 @@ impl Transaction {
     }
 
     pub(crate) fn set_gtid(&mut self, gtid: &GtidEvent) {
+        if let Some(maria) = &gtid.maria {
+            // its time is no more than the header's
+            self.mariadb = Some(maria.gtid);
+            self.xid.clone_from(&maria.xa_start);
+            return;
+        }
         self.gtid.clone_from(&gtid.gtid);
         self.committed = gtid.immediate_commit_timestamp;
         self.originally_committed = gtid.original_commit_timestamp;

@@ -144,10 +144,7 @@ impl<'r> Walk<'r> {
         match &event.body {
             Body::Gtid(gtid) => {
                 self.open(event, out, |tx| tx.set_gtid(gtid))?;
-            }
-            Body::MariadbGtid(gtid) => {
-                self.open(event, out, |tx| tx.mariadb = Some(*gtid))?;
-                self.begun = !gtid.standalone;
+                self.begun = gtid.maria.as_ref().is_some_and(|maria| maria.begins);
             }
             Body::Query(query) => self.query(event, query, out)?,
             Body::Xid(_) => self.close(End::Committed, out)?,

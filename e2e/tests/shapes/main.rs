@@ -9,10 +9,17 @@
     reason = "tests, and their helpers; metrics are counts in floats"
 )]
 
+mod books;
+mod cascades;
+mod command_line;
 mod ddl;
+mod figures;
+mod images;
 mod joins;
 mod keys;
 mod names;
 mod rig;
 mod transactions;
+mod transforms;
 mod types;
+mod wholes;

@@ -74,7 +74,47 @@ const VALUES: &[(&str, &str, &str, &str)] = &[
     ("c_jsonnull", "JSON", "'null'", "null"),
     ("c_jsontext", "JSON", "'\"é\"'", "\"é\""),
     ("c_vector", "VECTOR(3)", "TO_VECTOR('[1.5,-0.1,0]')", "[1.5,-0.1,0.0]"),
-    ("c_point", "POINT", "ST_GeomFromText('POINT(1 2)')", "\"AAAAAAEBAAAAAAAAAAAA8D8AAAAAAAAAQA==\""),
+    ("c_jsondate", "JSON", "CAST(TIMESTAMP'2026-01-02 03:04:05' AS JSON)", "\"2026-01-02 03:04:05.000000\""),
+    ("c_jsontime", "JSON", "CAST(CAST('-10:11:12.5' AS TIME(1)) AS JSON)", "\"-10:11:12.500000\""),
+    (
+        "c_jsondecimal",
+        "JSON",
+        "CAST(CAST('12345678901234567890.50' AS DECIMAL(30,2)) AS JSON)",
+        "12345678901234567890.50",
+    ),
+    ("c_jsonopaque", "JSON", "CAST(X'00ff' AS JSON)", "\"base64:type15:AP8=\""),
+    ("c_jsontrue", "JSON", "'true'", "true"),
+    ("c_time6", "TIME(6)", "'-00:00:00.000001'", "\"-00:00:00.000001\""),
+    ("c_minyear", "YEAR", "1901", "1901"),
+    ("c_latin2", "VARCHAR(9) CHARACTER SET latin2", "'ł'", "\"ł\""),
+    ("c_utf32", "VARCHAR(9) CHARACTER SET utf32", "'😀'", "\"😀\""),
+    ("c_ucs2", "VARCHAR(9) CHARACTER SET ucs2", "'中'", "\"中\""),
+    ("c_invalid", "VARCHAR(9) CHARACTER SET gbk", "CONVERT(X'61FF' USING gbk)", "\"a\""),
+    ("c_point", "POINT", "ST_GeomFromText('POINT(1 2)')", "{\"type\":\"Point\",\"coordinates\":[1,2]}"),
+    (
+        "c_geographic",
+        "POINT SRID 4326",
+        "ST_GeomFromText('POINT(52.5 13.4)', 4326)",
+        "{\"type\":\"Point\",\"coordinates\":[13.4,52.5]}",
+    ),
+    (
+        "c_line",
+        "GEOMETRY",
+        "ST_GeomFromText('LINESTRING(0 0,1.5 -2)')",
+        "{\"type\":\"LineString\",\"coordinates\":[[0,0],[1.5,-2]]}",
+    ),
+    (
+        "c_polygon",
+        "POLYGON",
+        "ST_GeomFromText('POLYGON((0 0,9 0,9 9,0 0),(4 1,5 1,5 2,4 1))')",
+        "{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[9,0],[9,9],[0,0]],[[4,1],[5,1],[5,2],[4,1]]]}",
+    ),
+    (
+        "c_collection",
+        "GEOMETRYCOLLECTION",
+        "ST_GeomFromText('GEOMETRYCOLLECTION(POINT(1 1),MULTIPOINT(2 2,3 3))')",
+        "{\"type\":\"GeometryCollection\",\"geometries\":[{\"type\":\"Point\",\"coordinates\":[1,1]},{\"type\":\"MultiPoint\",\"coordinates\":[[2,2],[3,3]]}]}",
+    ),
 ];
 
 /// What expressions give, beside columns.

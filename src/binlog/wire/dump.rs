@@ -51,7 +51,7 @@ fn session_settings(options: &StreamOptions) -> String {
     format!(
         "SET @source_binlog_checksum = 'CRC32', @master_binlog_checksum = 'CRC32', \
          @source_heartbeat_period = {nanos}, @master_heartbeat_period = {nanos}, \
-         @replica_uuid = '{uuid}', @slave_uuid = '{uuid}', SESSION net_write_timeout = {patience}"
+         @replica_uuid = '{uuid}', @slave_uuid = '{uuid}', @mariadb_slave_capability = 4, SESSION net_write_timeout = {patience}"
     )
 }
 

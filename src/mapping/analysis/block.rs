@@ -11,6 +11,7 @@ use super::super::syntax::{self, Child};
 use super::condition::Place;
 use super::expression::Cx;
 use super::{Analysis, Env, Stars};
+use crate::model::quoted;
 
 /// What decides whether rows of a block stand for themselves.
 #[derive(Debug, Clone, Default)]
@@ -158,16 +159,25 @@ impl Analysis<'_> {
                     outputs.push(self.output(alias.value.clone(), expr, cx)?);
                 }
                 SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) if stars == Stars::Ignore => {}
-                SelectItem::Wildcard(_) if stars == Stars::Expand => outputs.extend(self.star(None, cx)?),
-                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _)
-                    if stars == Stars::Expand =>
-                {
+                SelectItem::Wildcard(star) => {
+                    let columns = self.star(None, cx)?;
+                    if stars == Stars::Write {
+                        let at = star.wildcard_token.0.span.start;
+                        self.stars.push((at, written(&columns, None, cx.scope)));
+                    }
+                    outputs.extend(columns);
+                }
+                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), star) => {
                     let alias = name.0.last().and_then(|p| p.as_ident()).map(|i| i.value.clone());
-                    outputs.extend(self.star(alias.as_deref(), cx)?);
+                    let columns = self.star(alias.as_deref(), cx)?;
+                    if stars == Stars::Write {
+                        let at = star.wildcard_token.0.span.start;
+                        self.stars.push((at, written(&columns, Some(&name.to_string()), cx.scope)));
+                    }
+                    outputs.extend(columns);
                 }
                 other => {
-                    let remedy = "name the columns: a new column would change every document";
-                    return Err(MappingError::unsupported(fragment(other), remedy));
+                    return Err(MappingError::unsupported(fragment(other), "name the columns"));
                 }
             }
         }
@@ -203,7 +213,8 @@ impl Analysis<'_> {
                 RelationKind::Base(occurrence) => {
                     self.mark_all(*occurrence);
                     let table = self.occurrences.get(*occurrence).map(|o| o.catalog);
-                    table.iter().flat_map(|t| &t.columns).map(|c| c.column.name.clone()).collect()
+                    let seen = table.iter().flat_map(|t| &t.columns).filter(|c| !c.invisible);
+                    seen.map(|c| c.column.name.clone()).collect()
                 }
                 RelationKind::Derived(columns) => columns.iter().map(|c| c.name.clone()).collect(),
                 RelationKind::Opaque(columns) => columns.clone(),
@@ -250,4 +261,22 @@ impl Analysis<'_> {
         let column = super::super::scope::column_of(tables.get(occurrence)?.catalog, &local.1)?;
         Some(ColRef { occurrence, column })
     }
+}
+
+/// What stands in place of `*`: the first column without the qualifier, which stands in the text already.
+fn written(columns: &[OutCol], qualifier: Option<&str>, scope: &Scope<'_>) -> String {
+    let each = columns.iter().enumerate().map(|(i, column)| {
+        let name = quoted(&column.name);
+        match (qualifier, i) {
+            (Some(_), 0) => name,
+            (Some(qualifier), _) => format!("{qualifier}.{name}"),
+            (None, _) => {
+                let relation = column.local.as_ref().and_then(|(at, _)| scope.relations.get(*at));
+                let schema = relation.and_then(|r| r.schema.as_ref());
+                let schema = schema.map_or_else(String::new, |schema| format!("{}.", quoted(schema)));
+                relation.map_or_else(|| name.clone(), |r| format!("{schema}{}.{name}", quoted(&r.alias)))
+            }
+        }
+    });
+    each.collect::<Vec<_>>().join(", ")
 }

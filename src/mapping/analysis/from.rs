@@ -10,10 +10,11 @@ use sqlparser::ast::{
 
 use super::super::error::{MappingError, fragment};
 use super::super::scope::{Ctes, Found, Occurrence, OutCol, Relation, RelationKind, Scope};
+use super::super::views;
 use super::condition::Place;
 use super::expression::Cx;
 use super::{Analysis, Env, MOST_OCCURRENCES, Stars};
-use crate::model::TableName;
+use crate::model::{CatalogTable, TableName};
 
 /// Which side of a join is filled with NULLs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -200,7 +201,15 @@ impl Analysis<'_> {
             _ => (None, parts.first().copied().ok_or_else(|| no_table(name, "it has no name"))?),
         };
         let schema = schema.ok_or_else(|| no_table(name, "it has no schema"))?;
-        let occurrence = self.occurrence(&TableName::new(schema.clone(), table.value.clone()), alias)?;
+        let full = TableName::new(schema.clone(), table.value.clone());
+        if let Some(view) = self.names.table(&full).filter(|table| table.is_view) {
+            let name = alias.map_or_else(|| table.value.clone(), |a| a.name.value.clone());
+            let mut relation = self.view(&full, view, name)?;
+            relation.schema = alias.is_none().then_some(schema);
+            scope.relations.push(relation);
+            return Ok(());
+        }
+        let occurrence = self.occurrence(&full, alias)?;
         scope.relations.push(Relation {
             alias: alias.map_or_else(|| table.value.clone(), |a| a.name.value.clone()),
             schema: alias.is_none().then_some(schema),
@@ -225,6 +234,25 @@ impl Analysis<'_> {
         Ok(relation)
     }
 
+    /// A view is a derived table whose columns have the view's names.
+    fn view(
+        &mut self,
+        name: &TableName,
+        view: &CatalogTable,
+        alias: String,
+    ) -> Result<Relation, MappingError> {
+        let (query, _) = views::definition(name, view, self.volatile_allowed)?;
+        let around = self.database.replace(name.schema.clone());
+        let columns = self.query(&query, Env { scope: None, ctes: None }, Stars::Expand);
+        self.database = around;
+        let mut columns = columns?;
+        for (column, named) in columns.iter_mut().zip(&view.columns) {
+            column.name.clone_from(&named.column.name);
+        }
+        let kind = RelationKind::Derived(columns);
+        Ok(Relation { alias, schema: None, kind, null_extended: false })
+    }
+
     fn occurrence(&mut self, name: &TableName, alias: Option<&TableAlias>) -> Result<usize, MappingError> {
         let fail = |found: &str, remedy: &str| MappingError::Table {
             table: name.to_string(),
@@ -233,12 +261,6 @@ impl Analysis<'_> {
         };
         let missing = || fail("the server has no such table", "correct the name, or grant SELECT on it");
         let catalog = self.names.table(name).ok_or_else(missing)?;
-        if catalog.is_view {
-            return Err(fail(
-                "it is a view, whose tables are not in the binlog",
-                "write the view's SELECT in its place",
-            ));
-        }
         let schema = name.schema.to_lowercase();
         let system = matches!(schema.as_str(), "mysql" | "sys" | "information_schema" | "performance_schema");
         if system || catalog.engine.eq_ignore_ascii_case("FEDERATED") {

@@ -12,6 +12,7 @@ mod from;
 use std::collections::BTreeSet;
 
 use sqlparser::ast::{OrderByExpr, OrderByKind, Query, Select, SetExpr, SetOperator, SetQuantifier};
+use sqlparser::tokenizer::Location;
 
 use super::compat::same_class;
 use super::error::{MappingError, fragment};
@@ -43,8 +44,8 @@ pub(super) enum Stars {
     Ignore,
     /// Every column of the tables.
     Expand,
-    /// The main query and UNION: names are asked for.
-    Refuse,
+    /// The same, noted to be written out: what is read must be what was compiled.
+    Write,
 }
 
 /// The graph of a query.
@@ -55,6 +56,10 @@ pub(super) struct Analysis<'c> {
     pub edges: BTreeSet<Edge>,
     /// Top-level ORs: in each, one of the branches' edge sets holds.
     pub choices: Vec<Vec<Vec<Edge>>>,
+    /// Where `*` stands in the text, and the columns that it means.
+    pub stars: Vec<(Location, String)>,
+    /// Read the view's SELECT also where it calls volatile functions.
+    pub volatile_allowed: bool,
     facts: Vec<Facts>,
     /// Levels of the columns seen, in order of the walk.
     levels: Vec<usize>,
@@ -78,6 +83,8 @@ impl<'c> Analysis<'c> {
             occurrences: vec![],
             edges: BTreeSet::new(),
             choices: vec![],
+            stars: vec![],
+            volatile_allowed: false,
             facts: vec![],
             levels: vec![],
         }
@@ -92,7 +99,7 @@ impl<'c> Analysis<'c> {
         let list = query.with.as_ref().map_or(&[][..], |with| &with.cte_tables);
         let ctes = Ctes { list, visible: list.len(), scope: None, parent: None };
         let env = Env { scope: None, ctes: Some(&ctes) };
-        let (scope, facts, outputs) = self.block(select, order_by(query)?, env, Stars::Refuse)?;
+        let (scope, facts, outputs) = self.block(select, order_by(query)?, env, Stars::Write)?;
         // The main block has no scope around it.
         let scope = Scope { relations: scope.relations, merged: scope.merged, parent: None, level: 0 };
         Ok(Main { scope, facts, outputs })
@@ -138,8 +145,8 @@ impl<'c> Analysis<'c> {
             SetExpr::SetOperation { op, .. } => {
                 Err(MappingError::unsupported(op.to_string(), "write it with NOT EXISTS or IN"))
             }
-            SetExpr::Select(select) => Ok(self.block(select, &[], env, Stars::Refuse)?.2),
-            SetExpr::Query(inner) => self.query(inner, env, Stars::Refuse),
+            SetExpr::Select(select) => Ok(self.block(select, &[], env, Stars::Expand)?.2),
+            SetExpr::Query(inner) => self.query(inner, env, Stars::Expand),
             other => Err(MappingError::unsupported(fragment(other), "write it as a SELECT")),
         }
     }

@@ -64,9 +64,9 @@ impl SchemaHistory {
     pub fn apply(&mut self, sql: &str, default_schema: &str, plan: &Plan) -> DdlEffect {
         let Some(words) = Words::new(sql) else {
             let lower = sql.to_lowercase();
-            let named = plan.tables().find(|t| lower.contains(&t.table().table.to_lowercase()));
+            let named = plan.names().find(|name| lower.contains(&name.table.to_lowercase()));
             return match named {
-                Some(table) => gap(sql, &format!("cannot be read and names {}", table.table())),
+                Some(table) => gap(sql, &format!("cannot be read and names {table}")),
                 None => DdlEffect::None,
             };
         };
@@ -97,6 +97,12 @@ struct Statement<'s> {
 impl Statement<'_> {
     fn effect(&mut self, mut words: Words) -> DdlEffect {
         let Some(verb) = words.keyword() else { return self.unknown(&words) };
+        if matches!(verb.as_str(), "CREATE" | "ALTER" | "DROP")
+            && words.head().any_of(&["VIEW"])
+            && let Some(view) = self.plan.views().find(|view| words.mentions(&view.table))
+        {
+            return gap(self.sql, &format!("changes {view}, a view that the query reads"));
+        }
         match verb.as_str() {
             "LOAD" if words.is("INDEX") => DdlEffect::None,
             "LOAD" | "INSERT" | "UPDATE" | "DELETE" | "REPLACE" | "CALL" | "DO" | "SELECT" | "WITH"
@@ -127,14 +133,14 @@ impl Statement<'_> {
 
     /// A statement that is not understood: a gap where any of its words is a mapped table's name.
     fn unknown(&self, words: &Words) -> DdlEffect {
-        match self.plan.tables().find(|t| words.mentions(&t.table().table)) {
-            Some(table) => gap(self.sql, &format!("is not understood and names {}", table.table())),
+        match self.plan.names().find(|name| words.mentions(&name.table)) {
+            Some(table) => gap(self.sql, &format!("is not understood and names {table}")),
             None => DdlEffect::None,
         }
     }
 
     fn mapped(&self, name: &TableName) -> bool {
-        self.plan.table(name).is_some()
+        self.plan.table(name).is_some() || self.plan.is_view(name)
     }
 
     /// A list of tables, of which none may be mapped.
@@ -215,8 +221,8 @@ impl Statement<'_> {
             canonical(&TableName::new(name.schema.clone(), ""), fold)
                 == canonical(&TableName::new(schema.clone(), ""), fold)
         };
-        match self.plan.tables().find(|t| same(t.table())) {
-            Some(table) => gap(self.sql, &format!("drops the schema of {}", table.table())),
+        match self.plan.names().find(|name| same(name)) {
+            Some(table) => gap(self.sql, &format!("drops the schema of {table}")),
             None => DdlEffect::None,
         }
     }
@@ -268,7 +274,7 @@ impl Statement<'_> {
         let columns = self.history.entry(&table, self.plan.fold);
         match alter::apply(&words, mapped, columns, self.plan.catalog.cascades_logged) {
             alter::Outcome::Nothing => DdlEffect::None,
-            alter::Outcome::Changed => match self.means_something_else(&before) {
+            alter::Outcome::Changed => match self.means_something_else(&before, &table) {
                 Some(why) => gap(self.sql, &why),
                 None => DdlEffect::SchemaChanged { tables: vec![mapped.table().clone()] },
             },
@@ -277,12 +283,16 @@ impl Statement<'_> {
     }
 
     /// A column that came may capture a name that the query writes without a table.
-    fn means_something_else(&self, before: &BTreeMap<TableName, Vec<Column>>) -> Option<String> {
+    fn means_something_else(
+        &self,
+        before: &BTreeMap<TableName, Vec<Column>>,
+        changed: &TableName,
+    ) -> Option<String> {
         if *before == self.history.tables {
             return None;
         }
-        let after = meaning(self.plan, &self.history.tables);
-        match (meaning(self.plan, before), after) {
+        let after = meaning(self.plan, &self.history.tables, changed);
+        match (meaning(self.plan, before, changed), after) {
             (before, after) if before == after => None,
             (_, Err(error)) => Some(format!("leaves the query without a meaning: {error}")),
             (_, Ok(_)) => Some("lets the query refer to other columns".to_owned()),

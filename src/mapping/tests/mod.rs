@@ -1,11 +1,14 @@
 //! Tests of the room as a whole: queries over a small shop, and what changes of its tables touch.
 
+mod children;
 mod derive;
 mod joins;
 mod overrides;
 mod refuse;
 mod rows;
+mod shards;
 mod sql;
+mod wholes;
 
 use super::*;
 use crate::model::{
@@ -55,8 +58,14 @@ fn column(spec: &str) -> (CatalogColumn, bool) {
         width,
     };
     let generated_from = generated.split('+').filter(|b| !b.is_empty()).map(str::to_owned).collect();
-    let column =
-        CatalogColumn { column, sql_type: sql_type.to_owned(), collation_name, nullable, generated_from };
+    let column = CatalogColumn {
+        column,
+        sql_type: sql_type.to_owned(),
+        collation_name,
+        nullable,
+        generated_from,
+        invisible: false,
+    };
     (column, name.starts_with('*'))
 }
 

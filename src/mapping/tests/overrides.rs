@@ -5,7 +5,7 @@ use super::*;
 fn with_rules(sql: &str, entries: &[(&str, TableAction)]) -> QueryText {
     let rules = entries.iter().map(|(table, action)| {
         let (schema, name) = table.split_once('.').unwrap_or(("", table));
-        TableRule { table: TableName::new(schema, name), action: action.clone() }
+        TableRule { table: TableName::new(schema, name), action: action.clone(), columns: vec![] }
     });
     QueryText { rules: rules.collect(), ..query(sql) }
 }
@@ -31,6 +31,7 @@ fn each_action() {
     let lookup = LookupRule {
         sql: "SELECT i.order_id FROM shop.order_items i WHERE i.product_id IN (:keys) -- all".into(),
         key: "id".into(),
+        ..LookupRule::default()
     };
     let plan = plan_of(("shop.products", TableAction::Lookup(lookup))).unwrap();
     assert_eq!(
@@ -44,7 +45,7 @@ fn each_action() {
 #[test]
 fn a_lookup_in_the_default_schema() {
     let sql = "SELECT order_id FROM order_items WHERE product_id IN (:keys)".to_owned();
-    let rule = TableAction::Lookup(LookupRule { sql, key: "id".into() });
+    let rule = TableAction::Lookup(LookupRule { sql, key: "id".into(), ..LookupRule::default() });
     let text = QueryText { database: Some("shop".into()), ..with_rules(NO_PATH, &[("products", rule)]) };
     let plan = try_plan(&text, &catalog(&[])).unwrap();
     let sql = plan.lookups()[0].sql(1, false, 5);
@@ -52,6 +53,24 @@ fn a_lookup_in_the_default_schema() {
         sql.contains("(SELECT order_id FROM `shop`.order_items WHERE product_id IN (?)\n) AS `l`"),
         "{sql}"
     );
+}
+
+#[test]
+fn the_columns_that_matter() {
+    let rule = |action, columns: &[&str]| TableRule {
+        table: TableName::new("shop", "order_items"),
+        action,
+        columns: columns.iter().map(|c| (*c).to_owned()).collect(),
+    };
+    let plan_of = |rule| try_plan(&QueryText { rules: vec![rule], ..query(SHOP) }, &catalog(&[]));
+    let items = TableName::new("shop", "order_items");
+    let plan = plan_of(rule(TableAction::Derived, &["qty"])).unwrap();
+    assert_eq!(rules(&plan, "shop.order_items"), ["direct order_id"]);
+    assert_eq!(plan.table(&items).unwrap().watched().unwrap(), ["order_id", "qty"]);
+    let plan = plan_of(rule(TableAction::All, &["qty"])).unwrap();
+    assert_eq!(plan.table(&items).unwrap().watched().unwrap(), ["qty"]);
+    let error = plan_of(rule(TableAction::Derived, &["nope"])).unwrap_err().to_string();
+    assert!(error.contains("the table has no column nope"), "{error}");
 }
 
 #[test]
@@ -67,7 +86,9 @@ fn a_table_outside_the_query() {
 
 #[test]
 fn entries_that_cannot_be_right() {
-    let lookup = |sql: &str| TableAction::Lookup(LookupRule { sql: sql.into(), key: "id".into() });
+    let rule = |sql: &str| LookupRule { sql: sql.into(), key: "id".into(), ..LookupRule::default() };
+    let lookup = |sql: &str| TableAction::Lookup(rule(sql));
+    let ordered = LookupRule { order_key: Some("x".into()), ..rule("SELECT a FROM shop.x WHERE y IN (?)") };
     for (entry, want) in [
         (("shop.products", TableAction::Column(vec!["nope".into()])), "the table has no column nope"),
         (
@@ -83,6 +104,7 @@ fn entries_that_cannot_be_right() {
             "one named column per key column",
         ),
         (("shop.products", lookup("SELECT a FROM shop.x WHERE y IN (?) LIMIT 5")), "LIMIT"),
+        (("shop.products", TableAction::Lookup(ordered)), "pages are cut by the main key, a"),
     ] {
         let error = try_plan(&with_rules(NO_PATH, &[entry]), &catalog(&[])).unwrap_err().to_string();
         assert!(error.contains(want), "{want}: {error}");
@@ -131,4 +153,7 @@ fn a_lookup_without_an_index_is_told() {
         "{:?}",
         plan.warnings()
     );
+    let scanned = "each read of a document goes through all of shop.order_items: CREATE INDEX ... ON shop.order_items (order_id)";
+    assert!(plan.warnings().iter().any(|w| w == scanned), "{:?}", plan.warnings());
+    assert!(!plan.warnings().iter().any(|w| w.contains("all of shop.users")), "by its primary key");
 }

@@ -7,11 +7,7 @@ fn refused(text: &QueryText, catalog: &Catalog) -> String {
     match try_plan(text, catalog) {
         Err(error) => {
             assert_eq!(error.class(), Class::Config, "{error}");
-            let words = error.to_string();
-            // remedies that this version lacks
-            let later = ["`lookup`", "query.batch"].iter().find(|later| words.contains(**later));
-            assert_eq!(later, None, "{words}");
-            words
+            error.to_string()
         }
         Ok(plan) => panic!("{}\n{}", text.sql, plan.explain()),
     }
@@ -71,7 +67,14 @@ const REFUSED: &[(&str, &str)] = &[
         "SELECT id FROM shop.orders WHERE (id, user_id) IN (?)",
         "it names 1 columns, the placeholder filters id, user_id",
     ),
-    ("SELECT * FROM shop.orders WHERE id IN (?)", "`*` is not supported; name the columns"),
+    (
+        "SELECT o.*, u.name, u.email FROM shop.orders o JOIN shop.users u ON u.id = o.user_id, shop.regions n WHERE o.id IN (?)",
+        "no path from shop.regions",
+    ),
+    (
+        "SELECT o.*, note FROM shop.orders o WHERE o.id IN (?)",
+        "two result columns of the name note is not supported; give one of them an alias",
+    ),
     ("SELECT id FROM shop.orders WHERE id IN (?) LIMIT 5", "LIMIT in the main query"),
     ("SELECT id, COUNT(*) FROM shop.orders WHERE id IN (?)", "an aggregate without GROUP BY"),
     ("SELECT id FROM shop.orders WHERE id IN (?) HAVING MAX(total) > 1", "an aggregate without GROUP BY"),
@@ -112,8 +115,20 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("SELECT id FROM shop.orders WHERE id IN (?) FOR UPDATE", "a locking read"),
     (
+        "SELECT id FROM shop.orders WHERE id IN (?) UNION SELECT id FROM shop.users WHERE id IN (?)",
+        "UNION as the main query is not supported; write UNION ALL",
+    ),
+    (
         "SELECT id FROM shop.orders WHERE id IN (?) UNION ALL SELECT id FROM shop.users",
-        "UNION as the main query",
+        "no placeholder was found",
+    ),
+    (
+        "SELECT id, name FROM shop.users WHERE id IN (?) UNION ALL SELECT name, id FROM shop.users WHERE id IN (?)",
+        "the key in different places",
+    ),
+    (
+        "SELECT id FROM shop.users WHERE id IN (?) UNION ALL SELECT id FROM shop.makers WHERE id IN (?) ORDER BY id",
+        "ORDER BY of a UNION ALL",
     ),
     ("WITH RECURSIVE r AS (SELECT 1) SELECT id FROM shop.orders WHERE id IN (?)", "WITH RECURSIVE"),
     ("SELECT id, a || b FROM shop.orders WHERE id IN (?)", "write OR or CONCAT()"),
@@ -133,7 +148,10 @@ const REFUSED: &[(&str, &str)] = &[
     ("SELECT DISTINCT code AS id FROM t.dup WHERE code IN (?)", "the key's text column code is not unique"),
     ("SELECT id FROM shop.orders WHERE id IN (?) XOR total > 0", "instead of XOR"),
     ("SELECT id FROM shop.orders PARTITION (p0) WHERE id IN (?)", "take PARTITION (...) out"),
-    ("SELECT id FROM shop.orders_{{shard}} WHERE id IN (?)", "a template variable"),
+    (
+        "SELECT id FROM shop.orders_{{shard}} WHERE id IN (?)",
+        "the variable {{shard}} is not supported; declare it in mapping.sharding (there: none)",
+    ),
     ("SELECT id FROM shop.orders WHERE id IN (?) INTO @x", ""),
     ("SELECT SQL_CALC_FOUND_ROWS id FROM shop.orders WHERE id IN (?)", "SQL_CALC_FOUND_ROWS"),
     ("SELECT /*+ SET_VAR(sql_mode='') */ id FROM shop.orders WHERE id IN (?)", "SET_VAR"),
@@ -158,15 +176,18 @@ fn queries_refused_by_name() {
 }
 
 #[test]
-fn views_are_refused() {
+fn a_view_that_is_not_shown() {
     let mut catalog = catalog(&[]);
     catalog.tables.get_mut(&TableName::new("shop", "users")).unwrap().is_view = true;
-    assert!(refused(&query(SHOP), &catalog).contains("shop.users: it is a view"));
+    assert!(
+        refused(&query(SHOP), &catalog)
+            .contains("shop.users: it is a view whose SELECT the server does not show; GRANT SHOW VIEW")
+    );
 }
 
 #[test]
 fn volatile_is_allowed_by_name() {
-    let sql = "SELECT id, NOW(), price_of(total) FROM shop.orders WHERE id IN (?)";
+    let sql = "SELECT id, NOW(), CURRENT_DATE, price_of(total) FROM shop.orders WHERE id IN (?)";
     let text = QueryText { volatile_allowed: true, ..query(sql) };
     assert!(try_plan(&text, &catalog(&[])).is_ok());
 }

@@ -121,7 +121,13 @@ fn keys_of_every_type() {
         let plan = try_plan(&query(sql), &catalog).unwrap();
         let out =
             touch(&plan, &catalog, "t.kid", None, Some(&[Value::Int(1), value, Value::Int(1)])).unwrap();
-        assert_eq!(out.keys, [Key::new([want])], "{kind}");
+        // text of these collations has several spellings: the main table's own is looked up
+        let found = if matches!(want, KeyPart::Text(_)) && kind != "dec" {
+            out.lookups.into_iter().map(|(_, key)| key).collect()
+        } else {
+            out.keys
+        };
+        assert_eq!(found, [Key::new([want])], "{kind}");
     }
 }
 

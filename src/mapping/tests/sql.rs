@@ -138,6 +138,7 @@ fn the_hash_follows_the_meaning() {
     let base = query(SHOP);
     assert_eq!(hash(&base), hash(&QueryText { sql: format!("  {SHOP}\n"), ..base.clone() }));
     assert_ne!(hash(&base), hash(&QueryText { sql: format!("{SHOP} AND o.total > 0"), ..base.clone() }));
-    let rule = TableRule { table: TableName::new("shop", "users"), action: TableAction::Ignore };
+    let rule =
+        TableRule { table: TableName::new("shop", "users"), action: TableAction::Ignore, columns: vec![] };
     assert_ne!(hash(&base), hash(&QueryText { rules: vec![rule], ..base }));
 }

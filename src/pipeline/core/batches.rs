@@ -33,13 +33,17 @@ impl Core {
     }
 
     fn start_batch(&mut self, lane_number: usize) {
-        let (now, limit) = (self.now.millis, self.batch_limit);
+        let (now, limit, linger) = (self.now.millis, self.batch_limit, self.config.linger);
         let Some(lane) = self.lanes.get_mut(lane_number) else { return };
         if lane.batch.is_some() || lane.pending() == 0 || now < lane.not_before {
             return;
         }
+        if lane.pending() < limit && now < lane.since.get_or_insert(now).saturating_add(linger) {
+            return;
+        }
         let Some(version) = self.versions.take() else { return };
         let seen = self.seen.token();
+        lane.since = None;
         let (keys, waiting, fresh) = lane.take(limit);
         let keys: std::sync::Arc<[Key]> = keys.into();
         lane.batch = Some(Batch {

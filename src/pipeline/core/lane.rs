@@ -54,6 +54,8 @@ pub(super) struct Lane {
     /// No batch before this time: the last one was refused in part.
     pub(super) not_before: u64,
     pub(super) refusals: u32,
+    /// When the ids that wait were first looked at, while they linger.
+    pub(super) since: Option<u64>,
 }
 
 impl Lane {

@@ -46,6 +46,10 @@ pub struct Config {
     pub lanes: usize,
     /// Most ids in a batch. Default 1,000.
     pub batch: usize,
+    /// How long a batch that is not full waits for more ids. Default 0.
+    pub linger: u64,
+    /// For each lookup rule, after how many of its pages the rest gives way to fresh ids; 1 for rules beyond.
+    pub fresh_pages: Vec<usize>,
     /// Ids and lookups that may wait before the stream is held back. Default 100,000.
     pub max_pending: usize,
     /// Transactions that may wait for acknowledgement. Default 100,000.
@@ -86,6 +90,8 @@ impl Default for Config {
         Self {
             lanes: 8,
             batch: 1_000,
+            linger: 0,
+            fresh_pages: Vec::new(),
             max_pending: 100_000,
             max_transactions: 100_000,
             lookup_keys: 1_000,

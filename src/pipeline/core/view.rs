@@ -153,7 +153,8 @@ impl Core {
         let lanes = self.lanes.iter().filter(|lane| lane.batch.is_none() && lane.pending() > 0);
         let healths = [&self.source, &self.sink, &self.streaming];
         let letters = self.letters.unsaved().then_some(self.letters.retry_at);
-        (lanes.map(|lane| lane.not_before))
+        let linger = self.config.linger;
+        (lanes.map(|lane| lane.not_before.max(lane.since.map_or(0, |since| since.saturating_add(linger)))))
             .chain(healths.into_iter().filter_map(super::Health::retry_at))
             .chain(self.saving.due(self.config.save_interval))
             .chain(letters)

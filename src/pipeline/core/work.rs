@@ -40,7 +40,10 @@ impl Core {
 
     pub(super) fn lookup_done(&mut self, id: u64, page: Outcome<Page>) {
         let lookup = self.lookups.running.get(&id);
-        let Some((pages, seen)) = lookup.map(|lookup| (lookup.pages, lookup.seen)) else { return };
+        let Some((rule, pages, seen)) = lookup.map(|lookup| (lookup.rule, lookup.pages, lookup.seen)) else {
+            return;
+        };
+        let fresh = pages < self.config.fresh_pages.get(rule).copied().unwrap_or(1);
         match page {
             Err(failure) => {
                 self.lookups.answered(id, None);
@@ -51,7 +54,7 @@ impl Core {
                 self.seen.confirmed(seen);
                 for key in &page.keys {
                     // a fan-out of many pages gives way to fresh ids
-                    if self.mark(key, Waiter::Page(id), pages == 0) {
+                    if self.mark(key, Waiter::Page(id), fresh) {
                         self.lookups.wait(id);
                     }
                 }
