@@ -48,7 +48,7 @@ servers: ## install the real servers that tests and demo need into the cache
 .PHONY: e2e
 e2e: servers ## tests on real servers; E2E_ARGS="NAME" picks some
 	cargo build --workspace --bin binlog-operator --locked
-	cargo test --workspace --locked $(E2E_TESTS:%=--test %) -- --test-threads $(E2E_THREADS) $(E2E_ARGS)
+	cargo test --workspace --locked --no-fail-fast $(E2E_TESTS:%=--test %) -- --test-threads $(E2E_THREADS) $(E2E_ARGS)
 
 .PHONY: cluster
 cluster: servers ## tests of the operator on a real Kubernetes API server (its first build takes minutes: not in `make test`)
