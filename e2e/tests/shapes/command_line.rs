@@ -1,11 +1,11 @@
 //! Builds from the command line, without a stream.
 
 use std::path::Path;
-use std::time::Duration;
 
 use crate::rig::{run, statements};
 use e2e::operator::binary;
 use e2e::shop::grant_sync;
+use e2e::stage::PATIENCE;
 use e2e::{Checker, Kind, Scratch, TaskFile, shared};
 
 /// Runs `binlog-operator` to its end: exit code, standard output and standard error.
@@ -16,7 +16,7 @@ async fn command(folder: &Path, args: &[&str]) -> (i32, String) {
         .env("RUST_LOG", "info")
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(Duration::from_secs(120), output).await.unwrap().unwrap();
+    let output = tokio::time::timeout(PATIENCE, output).await.unwrap().unwrap();
     let text = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap(), String::from_utf8_lossy(&text).into_owned())
 }
