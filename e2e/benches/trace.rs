@@ -90,6 +90,7 @@ fn works(binlog: &str, ddl: &str) -> Vec<(&'static str, Vec<String>)> {
     let only = std::env::var("ONLY").unwrap_or_default();
     [
         ("`stats`", &["stats"][..]),
+        ("`stats --ddl`, which counts hot rows", &["stats", "--ddl", ddl]),
         ("`sql`", &["sql", "--ddl", ddl]),
         ("`rollback`", &["rollback", "--ddl", ddl]),
         ("`rollback --exact`", &["rollback", "--exact"]),
