@@ -248,10 +248,8 @@ pub(crate) fn write_json_value(
     match value {
         Value::Absent | Value::Null | Value::JsonDiff(_) => out.extend_from_slice(b"null"),
         Value::Int(_) | Value::UInt(_) | Value::Bit(_) | Value::Set(_) | Value::Enum(_) => {
-            if let (Value::Enum(number), Some(labels)) = (value, &column.labels)
-                && let Some(label) = usize::from(*number).checked_sub(1).and_then(|at| labels.get(at))
-            {
-                return json_string(label, out);
+            if let Some(labels) = column.labels_of(value) {
+                return json_string(&labels, out);
             }
             write_value(column, value, out)?;
         }
