@@ -202,7 +202,8 @@ async fn labels_are_shown_and_asked_for() {
             .await;
         let binlogs = server.binlogs().await;
         let binlog = binlogs.last().unwrap().to_str().unwrap();
-        let found = |condition: &str| lines(&["sql", "--format", "json", "--where", condition], binlog);
+        let flags = ["sql", "--format", "json", "--event", "insert", "--where"];
+        let found = |condition: &str| lines(&[&flags[..], &[condition]].concat(), binlog);
         for condition in ["d.l.e = 'it''s'", "d.l.e = 2", "d.l.s = 'a,c'", "d.l.s = 5"] {
             let rows = found(condition);
             assert_eq!(rows.len(), 1, "{condition}");
