@@ -5,6 +5,7 @@ use crate::metrics::Metrics;
 use crate::process::Process;
 use crate::scratch::{Port, Scratch};
 use crate::search::{Answer, Search};
+use crate::stage::PATIENCE;
 use crate::wait::poll;
 use rustix::process::Signal;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ pub fn binary() -> PathBuf {
 /// Runs a command such as `explain -f FILE` or `check -f FILE` to its end.
 pub fn command(args: &[&str]) -> Output {
     let mut command = Command::new("timeout");
-    command.args(["--signal=KILL", "60"]).arg(binary()).args(args);
+    command.args(["--signal=KILL", &PATIENCE.as_secs().to_string()]).arg(binary()).args(args);
     command.stdin(Stdio::null()).output().expect("timeout (coreutils)")
 }
 

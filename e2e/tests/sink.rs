@@ -228,11 +228,11 @@ async fn a_difference_from_what_was_asked_for_is_told_and_not_changed(server: &E
     let mut options = options(server, &index);
     options.settings = Some(
         json!({"number_of_shards": 1, "index": {"refresh_interval": "5s", "number_of_replicas": "0"},
-        "analysis": {"analyzer": {"parts": {"type": "custom", "tokenizer": "keyword", "filter": ["lowercase"]}}}}),
+        "analysis": {"analyzer": {"parts": {"type": "custom", "tokenizer": "standard", "filter": ["lowercase"]}}}}),
     );
     options.mappings = Some(json!({"dynamic": false, "properties": {
         "title": {"type": "text", "analyzer": "parts", "index": true, "fields": {"raw": {"type": "keyword", "ignore_above": 256}}},
-        "price": {"type": "scaled_float", "scaling_factor": 100}, "on": {"type": "date", "format": "epoch_millis"},
+        "price": {"type": "double", "doc_values": false}, "on": {"type": "date", "format": "epoch_millis"},
         "o": {"type": "object", "properties": {"x": {"type": "long"}}}}}));
     options.aliases = Some(json!({format!("{index}-all"): {}}));
     let sink = Sink::new(options.clone()).unwrap();

@@ -24,6 +24,8 @@ mod reading;
 #[cfg(feature = "long")]
 #[path = "source/speed.rs"]
 mod speed;
+#[path = "source/stall.rs"]
+mod stall;
 #[path = "source/start.rs"]
 mod start;
 #[path = "source/tls.rs"]

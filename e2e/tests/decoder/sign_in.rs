@@ -2,12 +2,14 @@
 
 use binlog_operator::binlog::{BinlogError, Stream, StreamOptions, StreamStart};
 use binlog_operator::model::{Class, GtidSet, Secret, ServerOptions, TlsMode, TlsOptions};
+use e2e::stage::PATIENCE;
 use e2e::{MysqlOptions, MysqlServer};
 
 /// Opens a stream and takes its first event.
 async fn stream(login: &ServerOptions, start: &StreamStart, server_id: u32) -> Result<(), BinlogError> {
     let mut options = StreamOptions::new(0x8000_0000 + server_id);
     options.end_at_eof = true;
+    options.connect_timeout = PATIENCE; // who may sign in is asked here, not how fast
     Stream::open(login, start, options).await?.next_raw().await.map(drop)
 }
 

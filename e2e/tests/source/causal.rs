@@ -1,16 +1,16 @@
 //! Invariant 3: a read sees every transaction that the stream had delivered.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use binlog_operator::model::{Class, GtidSet, Key, KeyPart};
+use binlog_operator::model::{Class, Key, KeyPart};
 use binlog_operator::source::{LockTarget, Source, SourceError, SourceOptions, Visibility};
 use e2e::{MysqlOptions, MysqlServer};
 use mysql_async::prelude::Queryable;
 
+use crate::stall::Stall;
 use crate::{options, read, source_of};
 
-const STALL: Duration = Duration::from_secs(2);
 const QUERY: &str = "SELECT id, v FROM stall.t WHERE id IN (:ids)";
 
 async fn stalling(gtid: bool) -> MysqlServer {
@@ -29,43 +29,21 @@ async fn stalling(gtid: bool) -> MysqlServer {
     server
 }
 
-/// Commits `sql` on a connection of its own; returns once it is in the binlog, long before it is visible.
-async fn stalled_commit(server: &MysqlServer, stall: Duration, sql: &str) -> tokio::task::JoinHandle<()> {
-    server.arm_stall(stall).await;
-    let before = server.position().await.1;
-    let (mut conn, sql) = (server.conn().await, sql.to_owned());
-    let commit = tokio::spawn(async move { conn.query_drop(sql).await.unwrap() });
-    e2e::wait_until("the commit is in the binlog", Duration::from_secs(5), async || {
-        let now = server.position().await.1;
-        if now > before { Ok(()) } else { Err(format!("{now}")) }
-    })
-    .await;
-    commit
-}
-
-/// The set that a stream has delivered once `more` commits are in the binlog that are not visible yet.
-async fn delivered(server: &MysqlServer, more: u64) -> Visibility {
-    let set: GtidSet = server.position().await.2.parse().unwrap();
-    let (uuid, _, _, end) = set.ranges().next().unwrap();
-    Visibility::Gtids(format!("{uuid}:1-{}", end - 1 + more).into())
-}
-
 #[tokio::test]
 async fn gtids_the_snapshot_is_made_after_the_wait() {
     let server = stalling(true).await;
     let mut reader = source_of(&server, "sync", "sync-pw").reader().await.unwrap();
     // an older snapshot is open on this very connection
-    let before = delivered(&server, 0).await;
+    let before = Visibility::Gtids(server.position().await.2.into());
     let rows = read(&mut reader, QUERY, &[Key::int(1)], &before).await.unwrap();
     assert_eq!(rows[0].1, r#"{"id":1,"v":1}"#);
-    let commit = stalled_commit(&server, STALL, "UPDATE stall.t SET v = 10 WHERE id = 1").await;
+    let stall = Stall::begin(&server, "UPDATE stall.t SET v = 10 WHERE id = 1").await;
     let rows = read(&mut reader, QUERY, &[Key::int(1)], &Visibility::Nothing).await.unwrap();
     assert_eq!(rows[0].1, r#"{"id":1,"v":1}"#, "the stall does not work");
-    let begun = Instant::now();
-    let rows = read(&mut reader, QUERY, &[Key::int(1)], &delivered(&server, 1).await).await.unwrap();
+    let (delivered, ids) = (stall.delivered(), [Key::int(1)]);
+    let asked = read(&mut reader, QUERY, &ids, &delivered);
+    let rows = stall.until_asked("WAIT_FOR_EXECUTED_GTID_SET", asked).await.unwrap();
     assert_eq!(rows[0].1, r#"{"id":1,"v":10}"#);
-    assert!(begun.elapsed() > STALL / 2, "it did not wait");
-    commit.await.unwrap();
     let found =
         reader.keys("SELECT id FROM stall.t WHERE v >= ?", &[KeyPart::Int(10)], &before).await.unwrap();
     assert_eq!(found, [Key::int(1)], "the next read is not bound to the snapshot before");
@@ -77,11 +55,11 @@ async fn gtids_not_visible_in_time_is_no_answer() {
     let limit = Duration::from_millis(700);
     let options = SourceOptions { visibility_timeout: limit, ..options(&server) };
     let mut reader = Source::new(options).unwrap().reader().await.unwrap();
-    let commit = stalled_commit(&server, STALL, "DELETE FROM stall.t WHERE id = 1").await;
-    let set = delivered(&server, 1).await;
+    let stall = Stall::begin(&server, "DELETE FROM stall.t WHERE id = 1").await;
+    let set = stall.delivered();
     let error = read(&mut reader, QUERY, &[Key::int(1)], &set).await.unwrap_err();
     assert!(matches!(error, SourceError::NotVisible { .. }) && error.class() == Class::Retry, "{error}");
-    commit.await.unwrap();
+    stall.end().await;
     assert!(read(&mut reader, QUERY, &[Key::int(1)], &set).await.unwrap().is_empty());
     // thousands of intervals
     let uuid = server.position().await.2.split(':').next().unwrap().to_owned();
@@ -112,15 +90,14 @@ async fn without_gtids_locks_wait_for_the_commit() {
     ];
     for (sql, target, id, want) in cases {
         let before = read(&mut reader, QUERY, &[Key::int(id)], &Visibility::Nothing).await.unwrap();
-        let commit = stalled_commit(&server, STALL, sql).await;
+        let stall = Stall::begin(&server, sql).await;
         let still = read(&mut reader, QUERY, &[Key::int(id)], &Visibility::Nothing).await.unwrap();
         assert_eq!(still, before, "the stall does not work: {sql}");
         let locks = Visibility::Locks(Arc::from([row(999), target]));
-        let begun = Instant::now();
-        let rows = read(&mut reader, QUERY, &[Key::int(id)], &locks).await.unwrap();
+        let ids = [Key::int(id)];
+        let asked = read(&mut reader, QUERY, &ids, &locks);
+        let rows = stall.until_asked("LOCK IN SHARE MODE", asked).await.unwrap();
         assert_eq!(rows.first().map(|row| row.1.as_str()), want, "{sql}");
-        assert!(begun.elapsed() > STALL / 2, "it did not wait: {sql}");
-        commit.await.unwrap();
     }
     // thousands of rows, none of which is locked, and no lock stays behind
     let many: Vec<LockTarget> = (1000..4000).map(row).chain([row(1)]).collect();

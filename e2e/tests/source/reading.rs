@@ -121,7 +121,7 @@ async fn a_query_says_its_columns_without_being_run() {
             ("o", ResultKind::Json),
         ]
     );
-    let error = source.result_columns("SELECT nothing FROM nowhere.at_all").await.unwrap_err();
+    let error = source.result_columns(&format!("SELECT nothing FROM {db}.nowhere")).await.unwrap_err();
     assert_eq!(error.code(), Some(1146), "{error}");
 }
 

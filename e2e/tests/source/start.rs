@@ -1,15 +1,12 @@
 //! Invariant 2: no transaction before the start position is invisible to a read that begins after it.
 
-use std::time::{Duration, Instant};
-
 use binlog_operator::model::Key;
 use binlog_operator::source::Visibility;
 use e2e::{MysqlOptions, MysqlServer};
-use mysql_async::prelude::Queryable;
 
+use crate::stall::Stall;
 use crate::{read, source_of};
 
-const STALL: Duration = Duration::from_secs(2);
 const QUERY: &str = "SELECT id, v FROM start.t WHERE id IN (:ids)";
 
 async fn server(gtid: bool) -> MysqlServer {
@@ -27,18 +24,7 @@ async fn server(gtid: bool) -> MysqlServer {
     server
 }
 
-async fn in_flight(server: &MysqlServer) -> tokio::task::JoinHandle<()> {
-    server.arm_stall(STALL).await;
-    let before = server.position().await.1;
-    let mut conn = server.conn().await;
-    let commit =
-        tokio::spawn(async move { conn.query_drop("UPDATE start.t SET v = 2 WHERE id = 1").await.unwrap() });
-    e2e::wait_until("the commit is in the binlog", Duration::from_secs(5), async || {
-        if server.position().await.1 > before { Ok(()) } else { Err("not yet".into()) }
-    })
-    .await;
-    commit
-}
+const CHANGE: &str = "UPDATE start.t SET v = 2 WHERE id = 1";
 
 #[tokio::test]
 async fn with_gtids_the_commit_in_flight_is_after_the_position() {
@@ -46,12 +32,12 @@ async fn with_gtids_the_commit_in_flight_is_after_the_position() {
     let source = source_of(&server, "sync", "sync-pw");
     let visible = source.start_position().await.unwrap();
     assert!(visible.wait_until.is_none());
-    let commit = in_flight(&server).await;
+    let stall = Stall::begin(&server, CHANGE).await;
     let start = source.start_position().await.unwrap();
     let gtids = start.position.gtids.clone().unwrap();
     assert_eq!(gtids, visible.position.gtids.unwrap(), "the commit in flight must come through the stream");
     assert!(start.position.binlog.offset > 4);
-    commit.await.unwrap();
+    stall.end().await;
     assert_eq!(source.executed().await.unwrap().gtids.unwrap().minus(&gtids).len(), 1);
     assert_eq!(source.purged().await.unwrap().unwrap().len(), 0);
 }
@@ -64,14 +50,11 @@ async fn without_gtids_log_status_waits_for_the_commit_in_flight() {
         .await;
     let source = source_of(&server, "sync", "sync-pw");
     let mut reader = source.reader().await.unwrap();
-    let commit = in_flight(&server).await;
-    let begun = Instant::now();
-    let start = source.start_position().await.unwrap();
+    let stall = Stall::begin(&server, CHANGE).await;
+    let start = stall.until_asked("log_status", source.start_position()).await.unwrap();
     let rows = read(&mut reader, QUERY, &[Key::int(1)], &Visibility::Nothing).await.unwrap();
     assert_eq!(rows[0].1, r#"{"id":1,"v":2}"#, "before the position, so visible");
-    assert!(begun.elapsed() > STALL / 2);
     assert_eq!((start.position.gtids, start.wait_until), (None, None));
-    commit.await.unwrap();
     assert_eq!(start.position.binlog, source.executed().await.unwrap().binlog);
 }
 
@@ -80,13 +63,13 @@ async fn without_grants_it_is_the_head_of_the_file_and_what_to_wait_for() {
     let server = server(false).await;
     let source = source_of(&server, "sync", "sync-pw");
     server.flush_logs().await;
-    let commit = in_flight(&server).await;
+    let stall = Stall::begin(&server, CHANGE).await;
     let (file, offset, _) = server.position().await;
     let start = source.start_position().await.unwrap();
     assert_eq!((start.position.binlog.file.as_str(), start.position.binlog.offset), (file.as_str(), 4));
     let until = start.wait_until.unwrap();
     assert_eq!((until.file, until.offset), (file, offset), "the commit in flight lies before it");
-    commit.await.unwrap();
+    stall.end().await;
     let files = source.binlogs().await.unwrap();
     assert_eq!(files.len(), 2);
     assert!(files.iter().all(|file| file.size > 0) && source.purged().await.unwrap().is_none());
