@@ -8,7 +8,9 @@ E2E_THREADS ?= 4
 E2E_ARGS ?=
 # Named, so that every verb selects the whole workspace and cargo builds dependencies once.
 UNIT_TESTS := $(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) simulator
-E2E_TESTS := $(patsubst e2e/tests/%.rs,%,$(wildcard e2e/tests/*.rs)) bad_input decoder engine property shapes trace
+# Minutes of kills and restarts: in `make test-all` only.
+E2E_LARGE := predecessor
+E2E_TESTS := $(filter-out $(E2E_LARGE),$(patsubst e2e/tests/%.rs,%,$(wildcard e2e/tests/*.rs))) bad_input decoder engine property shapes trace
 
 .PHONY: help
 help: ## list the verbs

@@ -21,6 +21,7 @@ part() {
 }
 
 kinds() { scripts/elasticsearch.sh install es7 && scripts/elasticsearch.sh install opensearch && scripts/mariadb.sh install; }
+predecessor() { cargo test --workspace --locked --test predecessor -- --test-threads "${E2E_THREADS:-4}"; }
 property() { PROPERTY_CASES=3000 PROPERTY_SEED=1000 cargo test --workspace --locked --test property; }
 long() { cargo test --workspace --locked --no-fail-fast --features e2e/long --test long -- --test-threads 1; }
 others() {
@@ -36,6 +37,7 @@ all() {
   part make pods
   part long
   part others
+  part predecessor
   part core
   part property
   return "$missed"
