@@ -20,7 +20,8 @@ PLANE=$DEMO/kubernetes
 program() {
   local name=$1
   shift
-  if [ -f "$DEMO/their-cluster" ] && command -v "$name" >/dev/null; then
+  # not `command -v`: functions below have the same names
+  if [ -f "$DEMO/their-cluster" ] && type -P "$name" >/dev/null; then
     command "$name" "$@"
   else
     "$PROJECT/scripts/kubernetes.sh" "$name" "$@"
@@ -101,8 +102,9 @@ down() {
   if [ -f "$DEMO/their-cluster" ]; then
     KUBECONFIG=$(cat "$DEMO/their-cluster")
     export KUBECONFIG
-    kubectl delete --ignore-not-found --timeout=60s -f "$DEMO/orders.yaml"
-    helm uninstall "$RELEASE" --ignore-not-found
+    # a cluster that is gone must not keep the rest from stopping
+    { kubectl delete --ignore-not-found --timeout=60s -f "$DEMO/orders.yaml" && helm uninstall "$RELEASE" --ignore-not-found; } ||
+      say "the demo's task and chart could not be taken back from the cluster of $KUBECONFIG"
     say "the CRDs and the namespace $NAMESPACE stay in your cluster; to remove them, and ALL tasks with them:"
     say "  kubectl delete namespace $NAMESPACE; kubectl delete -f crds/"
   fi

@@ -8,13 +8,39 @@ cd "$PROJECT"
 LOG=$CACHE/test-all.log
 mkdir -p "$CACHE" docs
 
-large() {
-  scripts/elasticsearch.sh install es7 && scripts/elasticsearch.sh install opensearch &&
-    scripts/mariadb.sh install &&
-    PROPERTY_CASES=3000 PROPERTY_SEED=1000 cargo test --workspace --locked --test property &&
-    make cluster && make pods && cargo test --workspace --locked --features e2e/long --test long -- --test-threads 1 &&
-    cargo test --workspace --locked --features e2e/long --test decoder --test sink --test source --test trace -- \
-      --test-threads "${E2E_THREADS:-4}" mariadb es7 opensearch speed every_table && core
+# Every part runs, whatever became of those before it: one run shows all that fails.
+part() {
+  local started=$SECONDS
+  printf '\n=== %s\n' "$*"
+  if "$@"; then
+    printf '=== passed: %s (%s s)\n' "$*" $((SECONDS - started))
+  else
+    printf '=== FAILED: %s (%s s)\n' "$*" $((SECONDS - started))
+    missed=1
+  fi
+}
+
+kinds() { scripts/elasticsearch.sh install es7 && scripts/elasticsearch.sh install opensearch && scripts/mariadb.sh install; }
+predecessor() { cargo test --workspace --locked --test predecessor -- --test-threads "${E2E_THREADS:-4}"; }
+property() { PROPERTY_CASES=3000 PROPERTY_SEED=1000 cargo test --workspace --locked --test property; }
+long() { cargo test --workspace --locked --no-fail-fast --features e2e/long --test long -- --test-threads 1; }
+others() {
+  cargo test --workspace --locked --no-fail-fast --features e2e/long --test decoder --test sink --test source --test trace -- \
+    --test-threads "${E2E_THREADS:-4}" mariadb es7 opensearch speed every_table
+}
+
+all() {
+  local missed=0
+  part kinds
+  part make test
+  part make cluster
+  part make pods
+  part long
+  part others
+  part predecessor
+  part core
+  part property
+  return "$missed"
 }
 
 # The core suite on pairs of servers.
@@ -28,7 +54,7 @@ core() {
 }
 
 begin=$SECONDS result=passed
-{ make test && large; } 2>&1 | tee "$LOG" || result=FAILED
+all 2>&1 | tee "$LOG" || result=FAILED
 {
   # shellcheck disable=SC2016  # backticks of Markdown
   printf '# The last run of `make test-all`\n\n'

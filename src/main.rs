@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+/// An operator's many tasks start together and then rest; glibc's allocator keeps what they gave back
+/// (docs/benchmarks.md).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     // Before anything builds a TLS client: with none installed their builders panic. It fails only where one is
     // installed already.

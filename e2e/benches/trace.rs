@@ -1,5 +1,7 @@
-//! Speed of `trace` on one large file, beside `mysqlbinlog -v`. Figures are binlog megabytes per wall second; the
-//! file is made on a real server and kept in the cache. `make bench` runs it; `BENCH_MB` says how large (default 300).
+//! Speed of `trace` on one large file, beside `mysqlbinlog -v` in the same round: binlog megabytes per second of the
+//! wall clock and of processor time (the machine may be shared), and the largest resident size. The file is made on a
+//! real server and kept in the cache. `make bench` runs it; `BENCH_MB` says how large (default 300), `ROUNDS` how often
+//! (default 5), `ONLY=sql` which works.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,104 +11,199 @@
 )]
 
 use std::fs::File;
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
+use binlog_operator::binlog::{BinlogFile, EventType};
 use e2e::mysql::mysqlbinlog;
 use e2e::operator::binary;
 use e2e::scratch::project;
 use e2e::{MysqlOptions, MysqlServer};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 const TABLE: &str = "(id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, user_id INT NOT NULL, state ENUM('new','paid','sent') \
     NOT NULL, total DECIMAL(12,2), note VARCHAR(200), ref BINARY(16), score DOUBLE, at DATETIME(6), changed TIMESTAMP NULL)";
 /// Rows of a transaction.
 const ROWS: usize = 45;
+/// Megabytes that a server writes into one binlog.
+const LONGEST: u64 = 1000;
+/// How often a running process is asked for its size. Its largest so far is what it says, so the last answer counts.
+const SAMPLE: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+
+/// One run of one work.
+#[derive(Clone, Copy)]
+struct Run {
+    wall: f64,
+    cpu: f64,
+    /// In MiB.
+    memory: u64,
+}
 
 fn main() {
-    let megabytes: u64 = std::env::var("BENCH_MB").ok().and_then(|mb| mb.parse().ok()).unwrap_or(300);
+    let megabytes = number("BENCH_MB", 300);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (binlog, ddl) = runtime.block_on(generated(megabytes));
     let size = std::fs::metadata(&binlog).unwrap().len() as f64 / 1e6;
-    println!("binlog of {size:.0} MB, {} cores", std::thread::available_parallelism().map_or(1, usize::from));
+    let rounds = number("ROUNDS", 5);
+    println!(
+        "binlog of {size:.0} MB, {} cores, medians of {rounds} rounds",
+        std::thread::available_parallelism().map_or(1, usize::from)
+    );
     warm(&binlog);
-    let (binlog, ddl) = (binlog.to_str().unwrap(), ddl.to_str().unwrap());
-    let peer = measured("mysqlbinlog -v", size, || peer(binlog));
-    let mut one = Vec::new();
-    for threads in ["1", "2"] {
-        for (name, args) in [
-            ("stats", &["stats"][..]),
-            ("sql", &["sql", "--ddl", ddl]),
-            ("rollback", &["rollback", "--ddl", ddl]),
-            ("rollback --exact", &["rollback", "--exact"]),
-        ] {
-            let all = [args, &["--threads", threads, binlog]].concat();
-            let took = measured(&format!("trace {name}, {threads} thread(s)"), size, || trace(&all));
-            let beside = if threads == "1" {
-                one.push(took);
-                format!("{:.1} times mysqlbinlog -v", peer / took)
-            } else {
-                format!("{:.2} times one thread", one.remove(0) / took)
-            };
-            println!("    {beside}");
+    let works = works(binlog.to_str().unwrap(), ddl.to_str().unwrap());
+    let mut runs: Vec<Vec<[Run; 2]>> = vec![Vec::new(); works.len()];
+    let mut peers = Vec::new();
+    for _ in 0..rounds {
+        peers.push(peer(binlog.to_str().unwrap()));
+        for ((_, args), runs) in works.iter().zip(&mut runs) {
+            runs.push(["1", "2"].map(|threads| trace(args, threads)));
         }
     }
-}
-
-/// Seconds of the best of three runs.
-fn measured(name: &str, megabytes: f64, mut run: impl FnMut() -> u64) -> f64 {
-    let mut best = f64::MAX;
-    let mut memory = 0;
-    for _ in 0..3 {
-        let started = Instant::now();
-        memory = memory.max(run());
-        best = best.min(started.elapsed().as_secs_f64());
+    println!(
+        "| work | MB/s of wall time | MB/s of processor time | times `mysqlbinlog -v` | two threads | MiB |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- |");
+    let of = |figure: &dyn Fn(usize) -> f64| median((0..peers.len()).map(figure).collect());
+    let peer = |n: usize| peers[n];
+    println!(
+        "| `mysqlbinlog -v` | {:.0} | {:.0} | | | |",
+        size / of(&|n| peer(n).wall),
+        size / of(&|n| peer(n).cpu)
+    );
+    for ((name, _), runs) in works.iter().zip(&runs) {
+        println!(
+            "| {name} | {:.0} | {:.0} | {:.1} | {:.2} | {} |",
+            size / of(&|n| runs[n][0].wall),
+            size / of(&|n| runs[n][0].cpu),
+            of(&|n| peer(n).cpu / runs[n][0].cpu),
+            of(&|n| runs[n][0].wall / runs[n][1].wall),
+            runs.iter().flatten().map(|run| run.memory).max().unwrap_or(0),
+        );
     }
-    println!("{name}: {:.0} MB/s ({best:.2} s), {memory} MiB at most", megabytes / best);
-    best
 }
 
-/// Runs the release build; its largest resident size in MiB.
-fn trace(args: &[&str]) -> u64 {
-    let mut child = Command::new(binary())
-        .arg("trace")
-        .args(args)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the release build");
+/// What is measured, with the arguments of `trace`.
+fn works(binlog: &str, ddl: &str) -> Vec<(&'static str, Vec<String>)> {
+    let only = std::env::var("ONLY").unwrap_or_default();
+    [
+        ("`stats`", &["stats"][..]),
+        ("`stats --ddl`, which counts hot rows", &["stats", "--ddl", ddl]),
+        ("`sql`", &["sql", "--ddl", ddl]),
+        ("`rollback`", &["rollback", "--ddl", ddl]),
+        ("`rollback --exact`", &["rollback", "--exact"]),
+        ("`events`", &["events"]),
+    ]
+    .into_iter()
+    .filter(|(name, _)| name.contains(&only))
+    .map(|(name, args)| (name, args.iter().chain(&[binlog]).map(ToString::to_string).collect()))
+    .collect()
+}
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// A run of the release build.
+fn trace(args: &[String], threads: &str) -> Run {
+    let mut command = Command::new(binary());
+    command.arg("trace").args(args).args(["--threads", threads]);
+    run(command)
+}
+
+fn peer(binlog: &str) -> Run {
+    let mut command = Command::new("bash");
+    command
+        .arg(project("scripts/mysql.sh"))
+        .args(["mysqlbinlog", "--no-defaults", "-v", "--base64-output=DECODE-ROWS"])
+        .arg(binlog);
+    run(command)
+}
+
+fn run(mut command: Command) -> Run {
+    let started = Instant::now();
+    let mut child =
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the release build, bash");
+    let memory = largest_until_end(&child);
+    let wall = started.elapsed().as_secs_f64();
+    let cpu = seconds(&child);
+    let ended = child.wait().unwrap();
+    assert!(ended.success(), "{command:?}: {ended}");
+    Run { wall, cpu, memory }
+}
+
+/// Waits for the end of a process, without collecting it; its largest resident size in MiB.
+fn largest_until_end(child: &Child) -> u64 {
+    let handle = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).unwrap();
     let status = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
+    let mut largest = 0;
     loop {
         let text = std::fs::read_to_string(&status).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-        peak = peak.max(kib.unwrap_or(0) / 1024);
-        if let Some(ended) = child.try_wait().unwrap() {
-            assert!(ended.success(), "trace {args:?}: {ended}");
-            return peak;
+        largest = largest.max(kib.unwrap_or(0) / 1024);
+        let mut ended = [PollFd::new(&handle, PollFlags::IN)];
+        if poll(&mut ended, Some(&SAMPLE)).unwrap() > 0 {
+            return largest;
         }
-        std::thread::sleep(std::time::Duration::from_millis(5));
     }
 }
 
-fn peer(binlog: &str) -> u64 {
-    let status = Command::new("bash")
-        .arg(project("scripts/mysql.sh"))
-        .args(["mysqlbinlog", "--no-defaults", "-v", "--base64-output=DECODE-ROWS", binlog])
-        .stdout(Stdio::null())
-        .status()
-        .unwrap();
-    assert!(status.success());
-    0
+/// Processor time of a process that has ended and was not collected, and of its children.
+fn seconds(child: &Child) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    // utime, stime, cutime and cstime, in hundredths
+    fields[11..15].iter().map(|field| field.parse::<f64>().unwrap()).sum::<f64>() / 100.0
 }
 
 fn warm(path: &Path) {
     std::io::copy(&mut File::open(path).unwrap(), &mut std::io::sink()).unwrap();
 }
 
-/// A binlog of so many megabytes, and its tables' DDL.
+/// A binlog of so many megabytes, and its tables' DDL. Where it is longer than a server lets one become, it is
+/// a shorter one whose transactions come again and again.
 async fn generated(megabytes: u64) -> (PathBuf, PathBuf) {
+    if megabytes <= LONGEST {
+        return written(megabytes).await;
+    }
+    let (short, ddl) = written(300).await;
+    let long = short.with_file_name(format!("binlog-of-{megabytes}"));
+    if !long.exists() {
+        let part = short.with_file_name("part");
+        repeated(&short, &part, megabytes);
+        std::fs::rename(part, &long).unwrap();
+    }
+    (long, ddl)
+}
+
+fn repeated(short: &Path, long: &Path, megabytes: u64) {
+    let mut out = BufWriter::new(File::create(long).unwrap());
+    out.write_all(b"\xfebin").unwrap();
+    let mut written = 0;
+    while written < megabytes * 1_000_000 {
+        let mut file = BinlogFile::open(short).unwrap();
+        let mut begun = written == 0;
+        while let Some(raw) = file.next_raw().unwrap() {
+            let event_type = EventType(raw.bytes[4]);
+            begun |= event_type == EventType::GTID;
+            if begun && event_type != EventType::ROTATE {
+                out.write_all(&raw.bytes).unwrap();
+                written += raw.bytes.len() as u64;
+            }
+        }
+    }
+    out.flush().unwrap();
+}
+
+async fn written(megabytes: u64) -> (PathBuf, PathBuf) {
     let cache = std::env::var_os("BINLOG_OPERATOR_CACHE").map_or_else(
         || PathBuf::from(std::env::var("HOME").unwrap()).join(".cache/binlog-operator"),
         PathBuf::from,

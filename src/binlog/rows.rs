@@ -237,6 +237,56 @@ impl<'r> Rows<'r> {
         self.read_row().map(Some).map_err(|e| e.at(&self.event.at))
     }
 
+    /// Decodes every column of the next row in one pass, into vectors that may be used again; false after the last.
+    /// The vector of an image that the change does not have becomes empty.
+    pub fn read_values(
+        &mut self,
+        before: &mut Vec<Value<'r>>,
+        after: &mut Vec<Value<'r>>,
+    ) -> Result<bool, BinlogError> {
+        before.clear();
+        after.clear();
+        if !self.more() {
+            return Ok(false);
+        }
+        self.read_both(before, after).map_err(|e| e.at(&self.event.at))?;
+        Ok(true)
+    }
+
+    fn read_both(
+        &mut self,
+        before: &mut Vec<Value<'r>>,
+        after: &mut Vec<Value<'r>>,
+    ) -> Result<(), Malformed> {
+        let event = self.event;
+        let left = self.rest.remaining();
+        if event.kind != RowsKind::Insert {
+            self.read_image(&event.before, None, before)?;
+        }
+        if event.kind != RowsKind::Delete {
+            let partial = event.partial_bits(&mut self.rest)?;
+            self.read_image(&event.after, partial, after)?;
+        }
+        if left > 0 && left == self.rest.remaining() {
+            return Err(Malformed("it has bytes beyond its rows"));
+        }
+        Ok(())
+    }
+
+    fn read_image(
+        &mut self,
+        present: &Present<'_>,
+        partial: Option<&[u8]>,
+        out: &mut Vec<Value<'r>>,
+    ) -> Result<(), Malformed> {
+        let c = &mut self.rest;
+        let nulls = c.bytes(present.count.div_ceil(8))?;
+        for (_, field, slot) in Slots::new(&self.event.table.fields, present, nulls, partial) {
+            out.push(slot.read(field, c)?);
+        }
+        Ok(())
+    }
+
     /// True where a row is left. Images without any column (row image MINIMAL, all defaults) have no bytes:
     /// an event without bytes is one such row, as the server's own applier has it.
     fn more(&mut self) -> bool {

@@ -127,9 +127,11 @@ impl Actors {
             None if self.context.world.tasks.get(&place).is_some() => {
                 let wake = Arc::new(Notify::new());
                 self.wakes.insert(place.clone(), Arc::clone(&wake));
-                let actor = task::run(Arc::clone(&self.context), place.clone(), wake, self.stop.clone());
+                // boxed here: what watches over it would hold as much memory again
+                let actor =
+                    Box::pin(task::run(Arc::clone(&self.context), place.clone(), wake, self.stop.clone()));
                 self.running.spawn(async move {
-                    let inner = tokio::spawn(Box::pin(actor));
+                    let inner = tokio::spawn(actor);
                     if inner.await.is_err() {
                         error!(namespace = place.0, task = place.1, "the task's actor broke; it begins anew");
                         tokio::time::sleep(BROKEN).await;

@@ -8,6 +8,7 @@ mod catalog;
 mod charset;
 mod checkpoint;
 mod gtid;
+mod in_use;
 mod key;
 mod position;
 mod server;
@@ -21,6 +22,7 @@ pub use checkpoint::{
     Build, BuildPhase, Checkpoint, Continuation, LastTransaction, TableColumns, VERSION_BLOCK,
 };
 pub use gtid::{Gtid, GtidSet, Tag, Uuid};
+pub use in_use::InUse;
 pub use key::{Key, KeyPart};
 pub use position::{BinlogPosition, StreamPosition};
 pub use server::{Secret, ServerOptions, TlsMode, TlsOptions};

@@ -62,7 +62,8 @@ impl LaneTask {
         let mut lane = Self { number, shared, owner, ready: None, spare: None };
         let task = tokio::spawn(async move {
             while let Some(command) = lane.next(&mut commands).await {
-                lane.obey(command).await;
+                // boxed: a lane that waits needs no room for its work
+                Box::pin(lane.obey(command)).await;
             }
         });
         (sender, task)

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::core::{Command, Core, Ended, FULL, Failure, Identity, Input};
 use super::feed::{Feed, RowCounts};
-use super::lane_task::{LaneCommand, LaneTask};
+use super::lane_task::{IDLE, LaneCommand, LaneTask};
 use super::orders::{Control, Orders};
 use super::place;
 use super::prepare::{Obstacle, Prepared, pause, prepare};
@@ -455,5 +455,6 @@ async fn ask_executed(shared: Arc<Shared>) {
         if let Ok(position) = shared.source.executed().await {
             shared.tell(Input::Executed(position));
         }
+        shared.source.rest(IDLE).await;
     }
 }

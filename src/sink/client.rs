@@ -1,6 +1,7 @@
 //! HTTP to one of several addresses: time limits, failover, and what a failure means. Knows no API of the
 //! search server.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -9,10 +10,12 @@ use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
 };
 use reqwest::{Client, Method, Response, Url};
+use tokio::runtime::{Handle, Id};
 
 use super::answer::failure;
 use super::error::{Result, SinkError};
-use super::{SinkOptions, setup};
+use super::{Auth, SinkOptions, Tls, setup};
+use crate::model::InUse;
 
 /// Answers beyond this are not read: nothing that we ask for has that many bytes.
 const MAX_ANSWER: usize = 64 << 20;
@@ -22,6 +25,9 @@ const MAX_TRIES: usize = 3;
 
 /// Bodies beyond this are compressed off the async threads.
 const BIG_BODY: usize = 64 << 10;
+
+/// Connections kept for later; many tasks may share them.
+const MAX_IDLE: usize = 64;
 
 /// What a request's body is.
 #[derive(Clone, Copy)]
@@ -38,8 +44,23 @@ pub(super) struct Answer {
     retry_after: Option<Duration>,
 }
 
+/// What a client is made of; who wants the same has the same one, with its connections.
+#[derive(PartialEq)]
+struct Settings {
+    addresses: Vec<Url>,
+    auth: Auth,
+    tls: Tls,
+    gzip: bool,
+    connect_timeout: Duration,
+    request_timeout: Duration,
+    /// Connections belong to the runtime that made them.
+    runtime: Option<Id>,
+}
+
+static CLIENTS: InUse<Settings, Client> = InUse::new();
+
 pub(super) struct Http {
-    client: Client,
+    client: Arc<Client>,
     addresses: Vec<Url>,
     /// Index of the address in use, never wrapped.
     current: AtomicUsize,
@@ -49,28 +70,16 @@ pub(super) struct Http {
 impl Http {
     pub(super) fn new(options: &SinkOptions) -> Result<Self> {
         let (addresses, auth) = setup::addresses(options)?;
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(auth) = setup::authorization(&auth)? {
-            headers.insert(AUTHORIZATION, auth);
-        }
-        let encrypted = addresses.iter().any(|a| a.scheme() == "https");
-        let builder = Client::builder()
-            .default_headers(headers)
-            .connect_timeout(options.connect_timeout)
-            .timeout(options.request_timeout)
-            // A redirected POST would become a GET; credentials would go where nobody said they should.
-            .redirect(reqwest::redirect::Policy::none())
-            .http1_only()
-            .tcp_nodelay(true)
-            .tcp_keepalive(Duration::from_secs(30))
-            .pool_max_idle_per_host(8)
-            .pool_idle_timeout(Duration::from_secs(50))
-            .gzip(options.gzip)
-            .user_agent(concat!("binlog-operator/", env!("CARGO_PKG_VERSION")));
-        let builder = setup::tls(builder, &options.tls, encrypted)?;
-        let client =
-            builder.build().map_err(|e| setup::fault("sink.elasticsearch.tls", &words(&e), "correct it"))?;
+        let settings = Settings {
+            addresses: addresses.clone(),
+            auth,
+            tls: options.tls.clone(),
+            gzip: options.gzip,
+            connect_timeout: options.connect_timeout,
+            request_timeout: options.request_timeout,
+            runtime: Handle::try_current().ok().map(|handle| handle.id()),
+        };
+        let client = CLIENTS.get_or_make(settings, client)?;
         Ok(Self { client, addresses, current: AtomicUsize::new(0), gzip: options.gzip })
     }
 
@@ -129,6 +138,30 @@ impl Http {
             Err(error) => Err(transport(address, &error)),
         }
     }
+}
+
+fn client(settings: &Settings) -> Result<Client> {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    if let Some(auth) = setup::authorization(&settings.auth)? {
+        headers.insert(AUTHORIZATION, auth);
+    }
+    let encrypted = settings.addresses.iter().any(|a| a.scheme() == "https");
+    let builder = Client::builder()
+        .default_headers(headers)
+        .connect_timeout(settings.connect_timeout)
+        .timeout(settings.request_timeout)
+        // A redirected POST would become a GET; credentials would go where nobody said they should.
+        .redirect(reqwest::redirect::Policy::none())
+        .http1_only()
+        .tcp_nodelay(true)
+        .tcp_keepalive(Duration::from_secs(30))
+        .pool_max_idle_per_host(MAX_IDLE)
+        .pool_idle_timeout(Duration::from_secs(50))
+        .gzip(settings.gzip)
+        .user_agent(concat!("binlog-operator/", env!("CARGO_PKG_VERSION")));
+    let builder = setup::tls(builder, &settings.tls, encrypted)?;
+    builder.build().map_err(|e| setup::fault("sink.elasticsearch.tls", &words(&e), "correct it"))
 }
 
 async fn read(address: String, mut response: Response) -> Result<Answer> {

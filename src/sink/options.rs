@@ -69,7 +69,7 @@ pub enum CreateIndex {
 }
 
 /// Credentials. Never printed.
-#[derive(Clone, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub enum Auth {
     /// None.
     #[default]
@@ -99,7 +99,7 @@ impl fmt::Debug for Auth {
 }
 
 /// TLS material, all PEM. Never printed.
-#[derive(Clone, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Tls {
     /// The only certificate authorities to trust; the system's where absent.
     pub ca: Option<Vec<u8>>,

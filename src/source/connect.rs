@@ -3,9 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, DriverError, Error as Driver, Opts};
+use tokio::runtime::{Handle, Id};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
@@ -13,9 +15,10 @@ use super::options::SourceOptions;
 use super::session::{self, Session};
 use super::value::Style;
 use super::{Reader, Result, SourceError};
-use crate::model::TlsMode;
+use crate::model::{InUse, TlsMode};
 
-/// A server, as a factory of connections. Clones share one connection for short questions.
+/// A server, as a factory of connections. Clones share one connection for short questions; all sources with the same
+/// options share how they reach the server.
 #[derive(Clone)]
 pub struct Source {
     inner: Arc<Inner>,
@@ -23,12 +26,29 @@ pub struct Source {
 
 struct Inner {
     options: SourceOptions,
-    opts: Opts,
     style: Style,
-    /// The server was found to have no TLS, and TLS is only preferred.
-    plain: AtomicBool,
-    questions: Mutex<Option<Conn>>,
+    server: Arc<Server>,
+    questions: Mutex<Asked>,
 }
+
+/// A connection for short questions, and when it was last asked.
+#[derive(Default)]
+pub(super) struct Asked {
+    pub(super) conn: Option<Conn>,
+    pub(super) at: Option<Instant>,
+}
+
+/// What all sources have in common that reach a server in the same way: the TLS configuration with its memory of
+/// sessions, and a connection for the question that each asks again and again.
+struct Server {
+    opts: Opts,
+    /// It was found to have no TLS, and TLS is only preferred.
+    plain: AtomicBool,
+    position: Mutex<Asked>,
+}
+
+/// A connection belongs to the runtime that made it.
+static SERVERS: InUse<(SourceOptions, Option<Id>), Server> = InUse::new();
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -42,10 +62,13 @@ impl Source {
         if options.server.host.is_empty() {
             return Err(SourceError::Options("host is empty".into()));
         }
-        let opts = options.mysql_opts()?;
+        let runtime = Handle::try_current().ok().map(|handle| handle.id());
+        let server = SERVERS.get_or_make((options.clone(), runtime), |(options, _)| {
+            let opts = options.mysql_opts()?;
+            Ok(Server { opts, plain: AtomicBool::new(false), position: Mutex::default() })
+        })?;
         let style = Style::new(&options.types, &options.session)?;
-        let (plain, questions) = (AtomicBool::new(false), Mutex::new(None));
-        Ok(Self { inner: Arc::new(Inner { options, opts, style, plain, questions }) })
+        Ok(Self { inner: Arc::new(Inner { options, style, server, questions: Mutex::default() }) })
     }
 
     /// What the source was made of.
@@ -82,7 +105,7 @@ impl Source {
             Ok(Err(Driver::Driver(DriverError::NoClientSslFlagFromServer)))
                 if self.options().server.tls.mode == TlsMode::Preferred =>
             {
-                self.inner.plain.store(true, Ordering::Relaxed);
+                self.inner.server.plain.store(true, Ordering::Relaxed);
             }
             Ok(Err(error)) => return Err(self.error("connecting", error)),
             Err(_) => return Err(self.connect_timed_out()),
@@ -93,9 +116,25 @@ impl Source {
         }
     }
 
-    /// The shared connection for short questions.
+    /// The connection for short questions, which clones share.
     pub(super) async fn session(&self) -> Session<'_> {
         Session::new(self, self.inner.questions.lock().await)
+    }
+
+    /// The connection that all sources of this server share. For what is quick to answer, and asked for by each.
+    pub(super) async fn shared_session(&self) -> Session<'_> {
+        Session::new(self, self.inner.server.position.lock().await)
+    }
+
+    /// Closes the connection for short questions if it was not asked for so long: an operator has many idle tasks.
+    pub async fn rest(&self, idle: Duration) {
+        // who holds it is asking
+        let Ok(mut asked) = self.inner.questions.try_lock() else { return };
+        if asked.at.is_some_and(|at| at.elapsed() >= idle)
+            && let Some(conn) = std::mem::take(&mut *asked).conn
+        {
+            let _ = timeout(self.options().connect_timeout, conn.disconnect()).await;
+        }
     }
 
     /// Ends what a connection runs, by another connection. Best effort: the session's own time limits
@@ -113,10 +152,10 @@ impl Source {
     }
 
     fn current_opts(&self) -> Opts {
-        if self.inner.plain.load(Ordering::Relaxed) {
+        if self.inner.server.plain.load(Ordering::Relaxed) {
             self.options().plain_opts()
         } else {
-            self.inner.opts.clone()
+            self.inner.server.opts.clone()
         }
     }
 

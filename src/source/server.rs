@@ -103,7 +103,7 @@ impl Source {
     /// What the server has executed: `@@gtid_executed`, or without GTIDs its binlog's end. For checks
     /// whether a task is caught up; not a start position.
     pub async fn executed(&self) -> Result<StreamPosition> {
-        let mut session = self.session().await;
+        let mut session = self.shared_session().await;
         match gtid_executed(&mut session).await? {
             Some(gtids) => Ok(StreamPosition { gtids: Some(gtids), binlog: BinlogPosition::default() }),
             None => Ok(StreamPosition { gtids: None, binlog: binlog_end(&mut session).await? }),

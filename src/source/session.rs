@@ -1,10 +1,13 @@
 //! What a session is set to, and the connection for short questions.
 
+use std::time::Instant;
+
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error as Driver, Row, ServerError, Value};
 use tokio::sync::MutexGuard;
 use tokio::time::timeout;
 
+use super::connect::Asked;
 use super::options::SourceOptions;
 use super::{Result, Source, SourceError};
 
@@ -40,17 +43,17 @@ pub(super) async fn prepare(conn: &mut Conn, options: &SourceOptions) -> std::re
 /// The shared connection, held for a few questions. It is made anew where it was lost.
 pub(super) struct Session<'a> {
     source: &'a Source,
-    slot: MutexGuard<'a, Option<Conn>>,
+    slot: MutexGuard<'a, Asked>,
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(source: &'a Source, slot: MutexGuard<'a, Option<Conn>>) -> Self {
+    pub(super) fn new(source: &'a Source, slot: MutexGuard<'a, Asked>) -> Self {
         Self { source, slot }
     }
 
     /// The rows of one statement (text protocol: every value is text or NULL).
     pub(super) async fn rows(&mut self, doing: &str, sql: &str) -> Result<Vec<Row>> {
-        if let Some(conn) = self.slot.take() {
+        if let Some(conn) = self.slot.conn.take() {
             match self.ask(conn, doing, sql).await {
                 Err(error) if error.is_connection() => {}
                 answer => return answer,
@@ -86,18 +89,22 @@ impl<'a> Session<'a> {
         })
     }
 
+    fn keep(&mut self, conn: Conn) {
+        *self.slot = Asked { conn: Some(conn), at: Some(Instant::now()) };
+    }
+
     async fn ask(&mut self, mut conn: Conn, doing: &str, sql: &str) -> Result<Vec<Row>> {
         let limit = self.source.options().query_timeout;
         let id = conn.id();
         let answer = timeout(limit, conn.query::<Row, _>(sql)).await;
         match answer {
             Ok(Ok(rows)) => {
-                *self.slot = Some(conn);
+                self.keep(conn);
                 Ok(rows)
             }
             Ok(Err(error)) => {
                 if matches!(error, Driver::Server(_)) {
-                    *self.slot = Some(conn);
+                    self.keep(conn);
                 }
                 Err(self.source.error(doing, error))
             }

@@ -231,23 +231,24 @@ fn undo(
     Ok(())
 }
 
-/// Documents after a partial update, whole, where the image before has them.
-fn patch<'d>(
+/// The image after a partial update, with documents whole where the image before has them.
+fn patched<'d>(
     before: &[Value<'_>],
-    after: &mut [Value<'d>],
+    after: &[Value<'d>],
     documents: &'d mut Vec<(usize, Vec<u8>)>,
-) -> Result<(), BinlogError> {
+) -> Result<Vec<Value<'d>>, BinlogError> {
     for (index, value) in after.iter().enumerate() {
         if let (Value::JsonDiff(diff), Some(Value::Json(document))) = (value, before.get(index)) {
             documents.push((index, json::apply_to_binary(document, diff)?));
         }
     }
+    let mut whole = after.to_vec();
     for (index, document) in documents.iter() {
-        if let Some(value) = after.get_mut(*index) {
+        if let Some(value) = whole.get_mut(*index) {
             *value = Value::Json(document);
         }
     }
-    Ok(())
+    Ok(whole)
 }
 
 impl Output for Changes<'_> {
@@ -260,21 +261,14 @@ impl Output for Changes<'_> {
             undoable(rows, &chosen)?;
         }
         let rows = rows.with_table(Arc::clone(&chosen.table.map));
+        let (mut before, mut after) = (Vec::new(), Vec::new());
         let mut iterator = rows.rows();
         let mut selected = 0;
-        while let Some(row) = iterator.next()? {
-            let (mut before, mut after) = (Vec::new(), Vec::new());
+        while iterator.read_values(&mut before, &mut after)? {
             let mut documents = Vec::new();
-            if let Some(image) = row.before {
-                image.read_all(&mut before)?;
-            }
-            if let Some(image) = row.after {
-                image.read_all(&mut after)?;
-            }
-            if rows.partial {
-                patch(&before, &mut after, &mut documents)?;
-            }
-            if !chosen.takes_all() && !chosen.holds(rows.kind, &before, &after) {
+            let whole = if rows.partial { Some(patched(&before, &after, &mut documents)?) } else { None };
+            let after = whole.as_deref().unwrap_or(&after);
+            if !chosen.takes_all() && !chosen.holds(rows.kind, &before, after) {
                 continue;
             }
             if selected == 0 {
@@ -287,7 +281,7 @@ impl Output for Changes<'_> {
                 }
             }
             selected += 1;
-            self.row(tx, &chosen, rows.kind, &before, &after)?;
+            self.row(tx, &chosen, rows.kind, &before, after)?;
         }
         Ok(selected)
     }

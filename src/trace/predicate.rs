@@ -118,6 +118,15 @@ impl Condition {
     }
 }
 
+/// The number of an ENUM's label, the bits of a SET.
+fn number_of(value: &Value<'_>) -> i128 {
+    match value {
+        Value::Enum(number) => i128::from(*number),
+        Value::Set(bits) => i128::from(*bits),
+        _ => 0,
+    }
+}
+
 /// How a value stands to a literal; `None` where they do not compare (NULL among it).
 fn compare(column: &Column, value: &Value<'_>, wanted: &Literal) -> Option<Ordering> {
     let text = match wanted {
@@ -129,17 +138,11 @@ fn compare(column: &Column, value: &Value<'_>, wanted: &Literal) -> Option<Order
     };
     match value {
         Value::Int(number) => compare_integer(i128::from(*number), text),
-        Value::UInt(number) | Value::Bit(number) | Value::Set(number) => {
-            compare_integer(i128::from(*number), text)
-        }
-        Value::Enum(number) => {
-            let label =
-                column.labels.as_ref().and_then(|labels| labels.get(usize::from(*number).checked_sub(1)?));
-            match (label, wanted) {
-                (Some(label), Literal::Text(text)) => Some(label.as_str().cmp(text)),
-                _ => compare_integer(i128::from(*number), text),
-            }
-        }
+        Value::UInt(number) | Value::Bit(number) => compare_integer(i128::from(*number), text),
+        Value::Enum(_) | Value::Set(_) => match (column.labels_of(value), wanted) {
+            (Some(labels), Literal::Text(text)) => Some(labels.as_str().cmp(text)),
+            _ => compare_integer(number_of(value), text),
+        },
         Value::Decimal(digits) => match digits.parse::<i128>() {
             Ok(number) => compare_integer(number, text),
             Err(_) => digits.parse::<f64>().ok()?.partial_cmp(&text.parse().ok()?),

@@ -62,14 +62,28 @@ fn bad() -> Vec<(Value, &'static str)> {
         ),
         (task("/sink/elasticsearch/auth", json!({})), "must validate one and only one schema (oneOf)"),
         (task("/limits/queryTimeout", json!("2h")), "must be between 1s and 1h"),
+        (task("/limits/linger", json!("11s")), "must be between 0s and 10s"),
+        (task("/mapping/rewrite", json!([{"match": "^(a", "table": "a"}])), "must be a regular expression"),
+        (
+            task("/query/children", json!([{"field": "b", "key": "a_id", "sql": "SELECT a_id FROM b"}])),
+            "the column of the document's key must be filtered by IN (:ids)",
+        ),
+        (task("/transforms", json!([{}])), "exactly one kind of transform must be given"),
+        (
+            task("/transforms", json!([{"skipWhen": {"field": "a"}}])),
+            "exactly one of values and isNull must be given",
+        ),
         (task("/limits/bulkTimeout", json!("11m")), "must be between 1s and 10m"),
         (task("/stallTimeout", json!("25h")), "must be between 1s and 24h"),
         (task("/stallTimeout", json!("soon")), "spec.stallTimeout in body should match"),
         (rule(json!({"table": "a", "ignore": false})), "leave it out instead of false"),
-        (rule(json!({"table": "a"})), "exactly one of column, ignore and all must be given"),
+        (
+            rule(json!({"table": "a"})),
+            "exactly one of column, lookup, ignore and all must be given, or columns alone",
+        ),
         (
             rule(json!({"table": "a", "all": true, "column": "b"})),
-            "exactly one of column, ignore and all must be given",
+            "exactly one of column, lookup, ignore and all must be given, or columns alone",
         ),
         (
             task("/mapping/tables", json!([{"table": "a", "all": true}, {"table": "a", "all": true}])),

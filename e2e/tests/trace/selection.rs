@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use e2e::{MysqlOptions, MysqlServer, Scratch};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::rig::trace;
 
@@ -185,5 +185,30 @@ async fn records_events_and_statistics() {
         "by connection",
     ] {
         assert!(text.contains(expected), "{expected}: {text}");
+    }
+}
+
+/// ENUM and SET are numbers in row images; their labels come from the schema, or from FULL metadata.
+#[tokio::test]
+async fn labels_are_shown_and_asked_for() {
+    for full_metadata in [false, true] {
+        let server = MysqlServer::start(MysqlOptions { full_metadata, ..MysqlOptions::default() }).await;
+        server
+            .run(&[
+                "CREATE DATABASE d",
+                "CREATE TABLE d.l (id INT PRIMARY KEY, e ENUM('new', 'it''s'), s SET('a', 'b', 'c'))",
+                "INSERT INTO d.l VALUES (1, 'it''s', 'a,c'), (2, 'new', ''), (3, 'new', 'b')",
+            ])
+            .await;
+        let binlogs = server.binlogs().await;
+        let binlog = binlogs.last().unwrap().to_str().unwrap();
+        let flags = ["sql", "--format", "json", "--event", "insert", "--where"];
+        let found = |condition: &str| lines(&[&flags[..], &[condition]].concat(), binlog);
+        for condition in ["d.l.e = 'it''s'", "d.l.e = 2", "d.l.s = 'a,c'", "d.l.s = 5"] {
+            let rows = found(condition);
+            assert_eq!(rows.len(), 1, "{condition}");
+            assert_eq!(rows[0]["after"], json!({"id": 1, "e": "it's", "s": "a,c"}), "{condition}");
+        }
+        assert_eq!(found("d.l.s = ''")[0]["after"]["id"], 2);
     }
 }

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::api::PostParams;
-use serde_json::Value;
 use tracing::warn;
 
 use super::super::deployment::Found;
@@ -12,7 +11,7 @@ use super::super::{ControllerError, Observed, deployment, reindex};
 use super::act::refused;
 use super::delete::GIVE_UP;
 use super::{Actor, plan};
-use crate::api::{Finding, Reindex, SyncTask};
+use crate::api::{Finding, Reindex, SyncTask, SyncTaskStatus};
 use crate::model::{ConditionType as C, TaskStatus};
 
 /// A Deployment without a pod so long has none that works, whatever its last pod said.
@@ -120,7 +119,7 @@ impl Actor {
             return Ok(());
         }
         let since = *self.silent.get_or_insert_with(Instant::now);
-        let speaker = task.status.get("worker").and_then(Value::as_str);
+        let speaker = task.status::<SyncTaskStatus>().worker;
         // a pod that begins may speak before its Deployment counts it
         let speaks = speaker.is_some_and(|who| who != self.context.settings.identity);
         if !speaks || since.elapsed() > SILENCE {

@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource as _;
-use serde_json::Value;
 use tracing::warn;
 
 use super::super::{Observed, reindex};
 use super::Actor;
 use super::pace::Pace;
 use super::status::{is_urgent, status, turns};
-use crate::api::{Reindex, SyncTask};
+use crate::api::{Reindex, SyncTask, SyncTaskStatus};
 use crate::model::{ConditionType, TaskStatus};
 use crate::pipeline::core::FULL;
 
@@ -43,7 +42,7 @@ impl Actor {
 
     async fn report_task(&mut self, task: &Observed<SyncTask>, said: &TaskStatus) {
         // another process spoke since
-        let worker = task.status.get("worker").and_then(Value::as_str);
+        let worker = task.status::<SyncTaskStatus>().worker;
         if worker.is_some_and(|who| who != self.context.settings.identity) {
             self.base = None;
         }
@@ -91,7 +90,7 @@ impl Actor {
             self.reindexes.insert(reindex.uid().to_owned(), (pace, before));
             return;
         }
-        let value = serde_json::to_value(&after).unwrap_or(Value::Null);
+        let value = serde_json::to_value(&after).unwrap_or_default();
         let written = reindex::write_status(&self.context.cluster, reindex, &value).await;
         let known = match written {
             Ok(()) => {

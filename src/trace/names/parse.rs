@@ -202,6 +202,10 @@ fn column(words: &mut Words) -> Option<(ShapeColumn, Option<Place>, ColumnKeys)>
         ColumnKind::Bit | ColumnKind::FixedBinary if words.parenthesised().is_none() => 1,
         _ => words.width(),
     };
+    let labels = match sql_type.kind {
+        ColumnKind::Enum | ColumnKind::Set => labels(words),
+        _ => Vec::new(),
+    };
     let unsigned = words.any_of(&["UNSIGNED", "ZEROFILL"]) || sql_type.spelling == "SERIAL";
     let generated = generated(words);
     let nullable = !not_null(words) && sql_type.spelling != "SERIAL";
@@ -223,8 +227,14 @@ fn column(words: &mut Words) -> Option<(ShapeColumn, Option<Place>, ColumnKeys)>
         let fixed = matches!(sql_type.spelling.as_str(), "CHAR" | "CHARACTER" | "NCHAR");
         column.kind = if fixed { ColumnKind::FixedBinary } else { ColumnKind::Binary };
     }
-    let column = ShapeColumn { column, sql_type, generated, nullable, auto_update, charset };
+    let column = ShapeColumn { column, sql_type, generated, nullable, auto_update, charset, labels };
     Some((column, place, keys))
+}
+
+/// The labels in parentheses of an ENUM or SET.
+fn labels(words: &Words) -> Vec<String> {
+    let list = words.parenthesised().map(|list| list.split()).unwrap_or_default();
+    list.into_iter().map_while(|mut label| label.name()).collect()
 }
 
 /// `[GENERATED ALWAYS] AS (...)` or `AS ROW START`: never assigned.

@@ -29,6 +29,8 @@ pub(crate) struct ShapeColumn {
     pub(crate) auto_update: bool,
     /// Its own character set or collation, in lower case.
     pub(crate) charset: Option<String>,
+    /// The labels of an ENUM or SET, in order.
+    pub(crate) labels: Vec<String>,
 }
 
 /// Where a column is put.

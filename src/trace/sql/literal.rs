@@ -23,8 +23,7 @@ pub(crate) fn identifier(name: &str, out: &mut Vec<u8>) {
 pub(crate) fn quote(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'\'');
     let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'\'' | b'\\' | b'\n' | b'\r' | 0 | 0x1a))
-    {
+    while let Some(at) = first_special(rest) {
         let (plain, special) = rest.split_at(at);
         out.extend_from_slice(plain);
         let (byte, tail) = special.split_first().unwrap_or((&0, &[]));
@@ -42,15 +41,29 @@ pub(crate) fn quote(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'\'');
 }
 
+/// Where the first byte stands that [`quote`] escapes. Blocks are looked at whole and without a branch, which the
+/// compiler does many bytes at a time.
+fn first_special(bytes: &[u8]) -> Option<usize> {
+    let marks =
+        |byte: u8| b"'\\\n\r\0\x1a".iter().fold(0, |marks, special| marks | u8::from(byte == *special));
+    let (blocks, rest) = bytes.as_chunks::<16>();
+    let whole = blocks.iter().position(|block| block.iter().fold(0, |all, byte| all | marks(*byte)) != 0);
+    let (start, part) = match whole {
+        Some(index) => (index * 16, blocks.get(index).map_or(rest, <[u8; 16]>::as_slice)),
+        None => (blocks.len() * 16, rest),
+    };
+    part.iter().position(|byte| marks(*byte) != 0).map(|at| start + at)
+}
+
 /// Appends `X'...'`.
 pub(crate) fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'A' - 10 };
     out.extend_from_slice(b"X'");
-    out.reserve(bytes.len() * 2 + 1);
-    for byte in bytes {
-        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
-        out.push(digit(byte >> 4));
-        out.push(digit(byte & 15));
+    let start = out.len();
+    out.resize(start + bytes.len() * 2, 0);
+    let (pairs, _) = out.get_mut(start..).unwrap_or_default().as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(bytes) {
+        *pair = [digit(byte >> 4), digit(byte & 15)];
     }
     out.push(b'\'');
 }
@@ -188,30 +201,42 @@ fn civil(days: u64) -> (u32, u32, u32) {
 }
 
 fn date(year: u32, month: u32, day: u32, out: &mut Vec<u8>) {
-    padded(year, 4, out);
+    if year < 10_000 {
+        two(year / 100, out);
+        two(year % 100, out);
+    } else {
+        two(year, out);
+    }
     out.push(b'-');
-    padded(month, 2, out);
+    two(month, out);
     out.push(b'-');
-    padded(day, 2, out);
+    two(day, out);
 }
 
 fn clock(hours: u32, minute: u8, second: u8, micros: u32, digits: u8, out: &mut Vec<u8>) {
-    padded(hours, 2, out);
+    two(hours, out);
     out.push(b':');
-    padded(minute.into(), 2, out);
+    two(minute.into(), out);
     out.push(b':');
-    padded(second.into(), 2, out);
+    two(second.into(), out);
     if digits > 0 {
         out.push(b'.');
-        padded(micros / 10_u32.pow(6 - u32::from(digits.min(6))), usize::from(digits.min(6)), out);
+        let end = out.len() + usize::from(digits.min(6));
+        two(micros / 10_000, out);
+        two(micros / 100 % 100, out);
+        two(micros % 100, out);
+        out.truncate(end);
     }
 }
 
-fn padded(number: u32, width: usize, out: &mut Vec<u8>) {
-    let mut buffer = itoa::Buffer::new();
-    let text = buffer.format(number);
-    out.extend(std::iter::repeat_n(b'0', width.saturating_sub(text.len())));
-    out.extend_from_slice(text.as_bytes());
+/// Appends a number with two digits, with more where it has more.
+#[inline]
+fn two(number: u32, out: &mut Vec<u8>) {
+    if number < 100 {
+        out.extend_from_slice(&[b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]);
+    } else {
+        out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    }
 }
 
 /// Appends a value as JSON, for people and programs that do not speak SQL.
@@ -223,10 +248,8 @@ pub(crate) fn write_json_value(
     match value {
         Value::Absent | Value::Null | Value::JsonDiff(_) => out.extend_from_slice(b"null"),
         Value::Int(_) | Value::UInt(_) | Value::Bit(_) | Value::Set(_) | Value::Enum(_) => {
-            if let (Value::Enum(number), Some(labels)) = (value, &column.labels)
-                && let Some(label) = usize::from(*number).checked_sub(1).and_then(|at| labels.get(at))
-            {
-                return json_string(label, out);
+            if let Some(labels) = column.labels_of(value) {
+                return json_string(&labels, out);
             }
             write_value(column, value, out)?;
         }
@@ -281,6 +304,30 @@ mod tests {
             let written = text(|out| write_double(number, out));
             assert!(written.contains('e'), "{written}");
             assert_eq!(written.parse::<f64>().unwrap().to_bits(), number.to_bits(), "{written}");
+        }
+    }
+
+    /// Wherever it stands: what is plain is passed over in blocks.
+    #[test]
+    fn each_special_byte_is_escaped_at_every_place() {
+        for length in 0..40 {
+            let plain = vec![b'a'; length];
+            assert_eq!(text(|out| quote(&plain, out)).into_bytes(), [b"'", plain.as_slice(), b"'"].concat());
+            for at in 0..length {
+                for (special, escaped) in [
+                    (b'\'', r"\'"),
+                    (b'\\', r"\\"),
+                    (b'\n', r"\n"),
+                    (b'\r', r"\r"),
+                    (0, r"\0"),
+                    (0x1a, r"\Z"),
+                ] {
+                    let mut bytes = plain.clone();
+                    bytes[at] = special;
+                    let expected = format!("'{}{escaped}{}'", "a".repeat(at), "a".repeat(length - at - 1));
+                    assert_eq!(text(|out| quote(&bytes, out)), expected);
+                }
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::charset::Text;
 use super::literal::identifier;
 use crate::binlog::{At, TableMap};
-use crate::model::{self, ColumnKind, TableName};
+use crate::model::{self, ColumnKind, TableName, Value};
 use crate::trace::TraceError;
 use crate::trace::names::{Names, Shape, ShapeColumn};
 
@@ -40,8 +40,23 @@ pub(crate) struct Column {
     pub(crate) assignable: bool,
     /// An UPDATE that does not name it may change it.
     pub(crate) auto_update: bool,
-    /// Labels of an ENUM, where the event has them.
-    pub(crate) labels: Option<Vec<String>>,
+    /// Labels of an ENUM or SET, where the event or the schema has them.
+    pub(crate) labels: Vec<String>,
+}
+
+impl Column {
+    /// The label of an ENUM's number, or those of a SET's bits separated by commas; `None` where they are not known.
+    pub(crate) fn labels_of(&self, value: &Value<'_>) -> Option<String> {
+        match value {
+            Value::Enum(number) => self.labels.get(usize::from(*number).checked_sub(1)?).cloned(),
+            Value::Set(bits) if bits.checked_shr(self.labels.len() as u32).unwrap_or(0) == 0 => {
+                let all = self.labels.iter().enumerate();
+                let set = all.filter(|(bit, _)| bits >> bit & 1 == 1).map(|(_, label)| label.as_str());
+                (!self.labels.is_empty()).then(|| set.collect::<Vec<_>>().join(","))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// How bytes of a column are written.
@@ -193,8 +208,11 @@ fn column(
         assignable: known.map_or(map.has_names, |known| !known.generated),
         // Without DDL nobody knows which have ON UPDATE CURRENT_TIMESTAMP.
         auto_update: known.map_or(moment, |known| known.auto_update),
-        labels: (!detail.labels.is_empty())
-            .then(|| detail.labels.iter().map(|label| String::from_utf8_lossy(label).into_owned()).collect()),
+        labels: if detail.labels.is_empty() {
+            known.map(|known| known.labels.clone()).unwrap_or_default()
+        } else {
+            detail.labels.iter().map(|label| String::from_utf8_lossy(label).into_owned()).collect()
+        },
         name,
     })
 }

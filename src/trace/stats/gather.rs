@@ -1,16 +1,15 @@
 //! Counting, and joining the counts of chunks that follow each other.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
+use super::hot::{HotRow, RowNames};
 use super::top::{Largest, Top, Weight};
 use crate::binlog::{Event, RowsEvent, RowsKind, TableMap};
-use crate::model::{GtidSet, TableName, Value};
+use crate::model::{GtidSet, TableName};
 use crate::trace::TraceError;
 use crate::trace::known::{Chosen, Known};
 use crate::trace::request::Request;
-use crate::trace::sql;
 use crate::trace::transaction::{End, Transaction};
 use crate::trace::walk::{Output, Statement, head};
 
@@ -52,24 +51,6 @@ impl Weight for Amount {
     }
     fn join(&mut self, other: Self) {
         self.add(&other);
-    }
-}
-
-/// A row that changed often.
-#[derive(Clone, Debug)]
-pub(super) struct HotRow {
-    pub(super) changes: u64,
-    pub(super) table: TableName,
-    /// `id=42`.
-    pub(super) key: String,
-}
-
-impl Weight for HotRow {
-    fn weight(&self) -> u64 {
-        self.changes
-    }
-    fn join(&mut self, other: Self) {
-        self.changes += other.changes;
     }
 }
 
@@ -290,37 +271,6 @@ impl<'r> Gather<'r> {
         self.keyed.insert(address, (Arc::clone(&rows.table), chosen.clone()));
         chosen
     }
-
-    fn hot_row(&mut self, chosen: &Chosen, key: &[usize], values: &[Value<'_>]) {
-        let table = &chosen.table;
-        let mut hasher = DefaultHasher::new();
-        table.name.hash(&mut hasher);
-        for value in values {
-            hash_value(value, &mut hasher);
-        }
-        let hot = self.stats.hot.entry(&hasher.finish(), || {
-            let mut text = Vec::new();
-            for (column, value) in key.iter().filter_map(|index| table.columns.get(*index)).zip(values) {
-                if !text.is_empty() {
-                    text.extend_from_slice(b", ");
-                }
-                text.extend_from_slice(column.name.as_bytes());
-                text.push(b'=');
-                let _ = sql::write_json_value(column, value, &mut text);
-            }
-            HotRow { changes: 0, table: table.name.clone(), key: String::from_utf8_lossy(&text).into_owned() }
-        });
-        hot.changes += 1;
-    }
-}
-
-fn hash_value(value: &Value<'_>, hasher: &mut DefaultHasher) {
-    match value {
-        Value::Int(number) => number.hash(hasher),
-        Value::UInt(number) | Value::Bit(number) | Value::Set(number) => number.hash(hasher),
-        Value::Bytes(bytes) => bytes.hash(hasher),
-        other => format!("{other:?}").hash(hasher),
-    }
 }
 
 impl Output for Gather<'_> {
@@ -355,6 +305,8 @@ impl Output for Gather<'_> {
         let rows = rows.with_table(Arc::clone(&chosen.table.map));
         let mut key = chosen.table.key.clone();
         key.sort_unstable();
+        let names = RowNames::of(&chosen);
+        let mut values = Vec::with_capacity(key.len());
         let (mut iterator, mut count) = (rows.rows(), 0);
         while let Some(row) = iterator.next()? {
             if !chosen.takes_all() {
@@ -367,9 +319,10 @@ impl Output for Gather<'_> {
             }
             count += 1;
             if let Some(image) = row.before.or(row.after) {
-                let mut values = Vec::with_capacity(key.len());
+                values.clear();
                 image.read(&key, &mut values)?;
-                self.hot_row(&chosen, &key, &values);
+                let new = || HotRow::new(&chosen, &key, &values);
+                self.stats.hot.entry(&names.of_row(&values), new).changes += 1;
             }
         }
         if count > 0 {

@@ -185,7 +185,7 @@ impl Stats {
             .hot
             .heaviest(self.top)
             .into_iter()
-            .map(|(_, row)| vec![row.table.to_string(), row.key.clone(), grouped(row.changes)])
+            .map(|(_, row)| vec![row.table().to_string(), row.key(), grouped(row.changes)])
             .collect();
         table("Rows that changed most often", &["table", "key", "changes"], 2, &hot, out);
     }

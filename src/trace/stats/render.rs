@@ -121,7 +121,7 @@ impl Stats {
         }
         let hot: Vec<_> = self.hot.heaviest(self.top);
         let hot =
-            hot.iter().map(|(_, row)| vec![row.table.to_string(), row.key.clone(), row.changes.to_string()]);
+            hot.iter().map(|(_, row)| vec![row.table().to_string(), row.key(), row.changes.to_string()]);
         table(
             "rows that changed most often",
             &["table", "key", "changes"],
@@ -263,7 +263,7 @@ impl Stats {
             "largest": list(&self.most_bytes.all, "bytes"),
             "latest": list(&self.most_delayed.all, "delayMicros"),
             "hotRows": self.hot.heaviest(self.top).into_iter().map(|(_, row)| json!({
-                "database": row.table.schema, "table": row.table.table, "key": row.key, "changes": row.changes,
+                "database": row.table().schema, "table": row.table().table, "key": row.key(), "changes": row.changes,
             })).collect::<Vec<_>>(),
             "connections": self.threads.heaviest(self.top).into_iter()
                 .map(|(thread, a)| named("threadId", json!(thread), amount(a))).collect::<Vec<_>>(),

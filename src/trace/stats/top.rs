@@ -3,17 +3,19 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use foldhash::fast::FixedState;
+
 /// Counts by key; only the most frequent are kept once there are too many. A count is at least what it says:
 /// what came before a key was dropped is not in it.
 #[derive(Clone, Debug)]
 pub(super) struct Top<K, V> {
     capacity: usize,
-    counts: HashMap<K, V>,
+    counts: HashMap<K, V, FixedState>,
 }
 
 impl<K: Hash + Eq + Clone + Ord, V: Weight> Top<K, V> {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { capacity, counts: HashMap::new() }
+        Self { capacity, counts: HashMap::default() }
     }
 
     /// The count of a key, to be raised; `new` makes its first value.
