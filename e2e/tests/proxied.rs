@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use binlog_operator::model::Class;
-use binlog_operator::sink::{Auth, Outcome, Severity, Sink, SinkError, SinkOptions, Verdict};
+use binlog_operator::sink::{Auth, DocumentRef, Outcome, Severity, Sink, SinkError, SinkOptions, Verdict};
 use e2e::shared::{self, name};
 use e2e::stage::PATIENCE;
 use e2e::{Certificates, Nginx, NginxOptions, Size, Stage, Status, wait_condition, wait_until};
@@ -30,7 +30,7 @@ async fn write(options: SinkOptions) -> Result<Verdict, SinkError> {
     let sink = Sink::new(options)?;
     sink.prepare().await?;
     let mut body = sink.body();
-    body.push_index("1", 7, br#"{"n":1}"#);
+    body.push_index(DocumentRef::new("1", 7), br#"{"n":1}"#);
     Ok(sink.bulk(&body.seal()).await?.remove(0))
 }
 
@@ -112,7 +112,7 @@ async fn of_several_addresses_one_that_answers_is_used() {
     sink.prepare().await.unwrap();
     let write = async |version: u64| {
         let mut body = sink.body();
-        body.push_index("1", version, b"{}");
+        body.push_index(DocumentRef::new("1", version), b"{}");
         sink.bulk(&body.seal()).await
     };
     assert_eq!(write(1).await.unwrap(), [WRITTEN]);

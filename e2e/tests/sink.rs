@@ -9,7 +9,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use binlog_operator::sink::{CreateIndex, Finding, Outcome, Severity, Sink, SinkError, SinkOptions, Verdict};
+use binlog_operator::sink::{
+    CreateIndex, DocumentRef, Finding, Outcome, Severity, Sink, SinkError, SinkOptions, Verdict,
+};
 use e2e::shared::{self, name};
 use e2e::{ElasticServer, Engine, Search};
 use serde_json::{Value, json};
@@ -81,8 +83,8 @@ async fn ready(server: &ElasticServer, index: &str) -> Sink {
 async fn write(sink: &Sink, id: &str, version: u64, document: Option<&str>) -> Verdict {
     let mut body = sink.body();
     match document {
-        Some(json) => body.push_index(id, version, json.as_bytes()),
-        None => body.push_delete(id, version),
+        Some(json) => body.push_index(DocumentRef::new(id, version), json.as_bytes()),
+        None => body.push_delete(DocumentRef::new(id, version)),
     }
     sink.bulk(&body.seal()).await.unwrap().remove(0)
 }
@@ -112,10 +114,10 @@ async fn all_kinds_missing(sink: &Sink) {
     for (index, delete) in [(true, false), (false, true), (true, true)] {
         let mut body = sink.body();
         if delete {
-            body.push_delete("9", 7);
+            body.push_delete(DocumentRef::new("9", 7));
         }
         if index {
-            body.push_index("1", 7, b"{}");
+            body.push_index(DocumentRef::new("1", 7), b"{}");
         }
         let verdicts = sink.bulk(&body.seal()).await.unwrap();
         let missing = |verdict: &Verdict| matches!(verdict, Verdict::IndexMissing { .. });
@@ -162,9 +164,9 @@ async fn one_bad_document_leaves_the_others(server: &ElasticServer) {
     let mut body = sink.body();
     for id in 0..1000 {
         let value = if id == 500 { "\"many\"" } else { "1" };
-        body.push_index(&id.to_string(), 7, format!("{{\"n\":{value}}}").as_bytes());
+        body.push_index(DocumentRef::new(&id.to_string(), 7), format!("{{\"n\":{value}}}").as_bytes());
     }
-    body.push_index(&"x".repeat(513), 7, b"{}");
+    body.push_index(DocumentRef::new(&"x".repeat(513), 7), b"{}");
     let verdicts = sink.bulk(&body.seal()).await.unwrap();
     assert_eq!(verdicts.len(), 1001);
     let done = |verdict: &&Verdict| **verdict == Verdict::Done(Outcome::Created);
@@ -183,7 +185,7 @@ async fn ids_of_any_text_come_back(server: &ElasticServer) {
     let ids = ["a\"b\\c", "line\nbreak\ttab\u{1}", "名|\\|😀", " ", "%2F/..", long.as_str()];
     let mut body = sink.body();
     for id in ids {
-        body.push_index(id, 7, b"{\"n\":\n1}");
+        body.push_index(DocumentRef::new(id, 7), b"{\"n\":\n1}");
     }
     let verdicts = sink.bulk(&body.seal()).await.unwrap();
     assert_eq!(verdicts, vec![Verdict::Done(Outcome::Created); ids.len()]);
@@ -387,7 +389,7 @@ async fn fill(sink: &Sink, documents: u64) {
     for page in 0..documents.div_ceil(5000) {
         let mut body = sink.body();
         for id in page * 5000..((page + 1) * 5000).min(documents) {
-            body.push_index(&id.to_string(), 100 + id % 10, b"{\"n\":1}");
+            body.push_index(DocumentRef::new(&id.to_string(), 100 + id % 10), b"{\"n\":1}");
         }
         let verdicts = sink.bulk(&body.seal()).await.unwrap();
         assert!(verdicts.iter().all(|v| matches!(v, Verdict::Done(_))));

@@ -11,7 +11,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use binlog_operator::model::Class;
-use binlog_operator::sink::{Auth, Outcome, Severity, Sink, SinkError, SinkOptions, Tls, Verdict};
+use binlog_operator::sink::{
+    Auth, DocumentRef, Outcome, Severity, Sink, SinkError, SinkOptions, Tls, Verdict,
+};
 use e2e::shared::{self, name};
 use e2e::{ElasticServer, Engine, Fault, FaultProxy, wait_until};
 use serde_json::json;
@@ -35,7 +37,7 @@ async fn ready(options: SinkOptions) -> Sink {
 async fn write(sink: &Sink, ids: u64) -> Result<Vec<Verdict>, SinkError> {
     let mut body = sink.body();
     for id in 0..ids {
-        body.push_index(&id.to_string(), 7, b"{}");
+        body.push_index(DocumentRef::new(&id.to_string(), 7), b"{}");
     }
     sink.bulk(&body.seal()).await
 }
@@ -171,7 +173,7 @@ async fn a_killed_server_is_an_outage_and_the_index_comes_back(server: &mut Elas
     let big = format!("{{\"t\":\"{}\"}}", "x".repeat(600_000));
     let mut body = sink.body();
     for id in ["a", "b"] {
-        body.push_index(id, 7, big.as_bytes());
+        body.push_index(DocumentRef::new(id, 7), big.as_bytes());
     }
     let bulk = body.seal();
     let error = sink.bulk(&bulk).await.unwrap_err();

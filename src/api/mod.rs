@@ -43,7 +43,7 @@ pub use reading::{SourceReader, SourceSession};
 pub use reindex::{KeyRange, Reindex, ReindexSpec, ReindexStatus, Selected, Selection, TaskRef};
 pub use schema::{API_VERSION, Kind, Resource, check, crds};
 pub use secret::{CaSecretRef, ClientCertificate, Credentials, Hidden, SecretRef, Secrets, SinkCredentials};
-pub use sink::{CreateIndex, Elasticsearch, ElasticsearchAuth, ElasticsearchTls, Refresh, Sink};
+pub use sink::{CreateIndex, Elasticsearch, ElasticsearchAuth, ElasticsearchTls, Refresh, Sink, Write};
 pub use source::{Source, SourceCredentials, SourceTls, TlsMode};
 pub use sync_task::{
     DeletionPolicy, InitialSync, MappingStatus, OnChange, OnGap, State, SyncTask, SyncTaskSpec,

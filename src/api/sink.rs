@@ -48,6 +48,19 @@ pub struct Elasticsearch {
     /// What a missing index is created with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub create: Option<Create>,
+    /// How a document is written.
+    #[serde(default)]
+    pub write: Write,
+    /// The column of the query whose value is the document's routing. A column of the key costs nothing; with any
+    /// other each write of a document also deletes it in every other shard, for its value may have changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub routing: Option<String>,
+    /// The document's `_id`, with the columns of the key in braces: `order-{id}`. Without it the key itself, several
+    /// columns joined by `|`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 3, max = 255))]
+    pub id_template: Option<String>,
     /// True: requests are compressed.
     #[serde(default)]
     pub gzip: bool,
@@ -70,6 +83,17 @@ pub enum CreateIndex {
     IfMissing,
     /// A missing index halts the task.
     Never,
+}
+
+/// How a document is written.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default, JsonSchema)]
+pub enum Write {
+    /// Whole: it is what the query returns.
+    #[default]
+    Index,
+    /// The task's fields are put into the document, and those of others stay: several tasks can fill one document.
+    /// Where the query returns nothing the task's fields are taken out; the last one takes the document with it.
+    Upsert,
 }
 
 /// The parameter `refresh` of every bulk request.

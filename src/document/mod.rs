@@ -8,9 +8,11 @@
 
 mod dates;
 mod fields;
+mod merge;
 mod names;
 mod nest;
 mod shape;
 mod values;
 
+pub use merge::{OwnFields, Remaining, text_of};
 pub use shape::{BadValue, Shape, Shaped};

@@ -22,6 +22,15 @@ impl Shape {
         }
         found
     }
+
+    /// The fields that documents of rows with these fields have.
+    pub(super) fn names(&self, fields: &[String]) -> Vec<String> {
+        let mut names = fields.to_vec();
+        for transform in &self.transforms {
+            change(&mut names, transform);
+        }
+        names
+    }
 }
 
 /// A field of that name, or one that a path may lead into.

@@ -16,6 +16,8 @@ pub enum KeyPart {
     Text(Box<str>),
     /// Binary kinds.
     Binary(Box<[u8]>),
+    /// An `_id` found in the index that is no key of the query: the only part of its key, and fits no column.
+    DocumentId(Box<str>),
 }
 
 impl KeyPart {
@@ -30,7 +32,7 @@ impl fmt::Display for KeyPart {
         match self {
             Self::Int(v) => v.fmt(f),
             Self::UInt(v) => v.fmt(f),
-            Self::Text(v) => f.write_str(v),
+            Self::Text(v) | Self::DocumentId(v) => f.write_str(v),
             Self::Binary(v) => v.iter().try_for_each(|b| write!(f, "{b:02x}")),
         }
     }
@@ -57,8 +59,8 @@ impl Key {
         &self.0
     }
 
-    /// The document's `_id`: integers as digits, text as it is, binary as lower-case hex; several columns
-    /// joined by `|`, where `|` and `\` within a column get a `\` before them.
+    /// The document's `_id` where no `idTemplate` says otherwise: integers as digits, text as it is, binary as
+    /// lower-case hex; several columns joined by `|`, where `|` and `\` within a column get a `\` before them.
     pub fn document_id(&self) -> String {
         match &*self.0 {
             [one] => one.to_string(),

@@ -26,6 +26,9 @@ impl TaskOptions {
             keep_missing: spec.on_missing == api::OnMissing::Keep,
             connections: count(spec.limits.connections),
             shape: Shape::new(&spec.transforms),
+            id_template: spec.sink.elasticsearch.id_template.clone(),
+            routing: spec.sink.elasticsearch.routing.clone(),
+            upsert: spec.sink.elasticsearch.write == api::Write::Upsert,
             content: content(spec),
             sink: sink(spec, credentials, name),
             initial_full: spec.initial_sync == api::InitialSync::Full,
@@ -57,7 +60,8 @@ fn core(spec: &SyncTaskSpec) -> Config {
         save_interval: limits.checkpoint_interval.get().as_millis() as u64,
         repair: spec.on_gap == OnGap::Repair,
         keep_on_change: spec.on_change == OnChange::Keep,
-        sweep: !spec.sink.shared,
+        // documents of others lose nothing by a sweep that only takes the task's own fields away
+        sweep: !spec.sink.shared || spec.sink.elasticsearch.write == api::Write::Upsert,
         ..Config::default()
     }
 }
@@ -112,6 +116,9 @@ fn content(spec: &SyncTaskSpec) -> String {
         ("session", given(&spec.source.session)),
         ("rows", given(&spec.query.rows)),
         ("onMissing", given(&spec.on_missing)),
+        ("idTemplate", given(&spec.sink.elasticsearch.id_template)),
+        ("routing", given(&spec.sink.elasticsearch.routing)),
+        ("write", given(&spec.sink.elasticsearch.write)),
     ];
     let given: serde_json::Map<_, _> =
         given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
@@ -127,6 +134,7 @@ fn sink(spec: &SyncTaskSpec, credentials: &Credentials, task: &str) -> SinkOptio
     let elasticsearch = &spec.sink.elasticsearch;
     let mut options = SinkOptions::new(elasticsearch.addresses.clone(), &elasticsearch.index, task);
     options.shared = spec.sink.shared;
+    options.routed = elasticsearch.routing.is_some();
     options.gzip = elasticsearch.gzip;
     options.refresh = elasticsearch.refresh.parameter().map(str::to_owned);
     options.request_timeout = spec.limits.bulk_timeout.get();
@@ -206,6 +214,9 @@ mod tests {
             serde_json::json!({"/transforms": [{"remove": ["a"]}]}),
             serde_json::json!({"/types": {"decimal": "String"}}),
             serde_json::json!({"/source/session": {"timeZone": "+02:00"}}),
+            serde_json::json!({"/sink/elasticsearch/idTemplate": "o-{id}"}),
+            serde_json::json!({"/sink/elasticsearch/routing": "id"}),
+            serde_json::json!({"/sink/elasticsearch/write": "Upsert"}),
         ];
         let mut seen: Vec<String> = edits.iter().map(|edit| content(&spec(edit))).collect();
         seen.push(plain);

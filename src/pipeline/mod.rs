@@ -4,7 +4,9 @@
 //! What decides is [`core`], pure; what carries out is the shell around it: [`run`].
 
 mod access;
+mod addresses;
 mod batch_read;
+mod batch_rows;
 pub mod core;
 mod epoch_files;
 mod feed;
@@ -24,8 +26,8 @@ mod several;
 mod shared;
 mod status;
 mod store;
-mod sweep_keys;
 mod translate;
+mod upsert;
 mod worker;
 mod write_log;
 

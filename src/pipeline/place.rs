@@ -5,14 +5,13 @@ use std::sync::Arc;
 use super::core::{Command, Failure, Input, Outcome, Page, Place};
 use super::last::last_transaction;
 use super::pages::Pages;
-use super::prepare::{Obstacle, columns_of};
+use super::prepare::{Obstacle, columns_of, own_fields};
 use super::request::wrong_condition;
 use super::schema;
 use super::shared::{Shared, sink_failure, source_failure};
-use super::sweep_keys::key_of;
 use crate::mapping::{WalkSelection, parse};
 use crate::model::{Class, Key, KeyPart};
-use crate::sink::SweepCursor;
+use crate::sink::{Stale, SweepCursor};
 use crate::source::Visibility;
 
 /// Documents looked at in one page of a sweep.
@@ -36,6 +35,7 @@ pub(super) async fn take_place(shared: &Shared) -> Outcome<Box<Place>> {
         catalog = after;
     };
     let plan = parsed.compile(&catalog).map_err(|error| mapping_failure(&error))?;
+    shared.set_own_fields(own_fields(&shared.options, &shared.source, &plan).await.map_err(failed)?);
     shared.set_plan(plan);
     shared.set_index_uuid(&index.uuid);
     shared.set_settled(start.wait_until.clone());
@@ -144,10 +144,20 @@ pub(super) async fn sweep(
     below: u64,
     cursor: Option<SweepCursor>,
 ) -> Option<SweepCursor> {
+    // the versions of documents to which several tasks add fields are the server's own and say nothing
+    let below = if shared.options.upsert { u64::MAX } else { below };
     let (cursor, page) = match shared.sink.sweep(below, cursor, SWEEP_PAGE).await {
         Ok(page) => {
             let plan = shared.plan();
-            let keys = page.stale.iter().map(|stale| key_of(plan.key_columns(), &stale.id)).collect();
+            let addresses = shared.addresses(&plan);
+            let key = |stale: &Stale| {
+                let key = addresses.ids.key_of(plan.key_columns(), &stale.id);
+                if addresses.is_elsewhere(&key, stale.routing.as_deref()) {
+                    shared.found_elsewhere(&key);
+                }
+                key
+            };
+            let keys = page.stale.iter().map(key).collect();
             let more = page.cursor.is_some();
             (page.cursor, Ok(Page { keys, more }))
         }

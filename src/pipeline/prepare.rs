@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use super::addresses::{IdTemplate, Routing};
 use super::request::{Runnable, wrong_condition};
 use super::schema;
 use super::shared::TaskOptions;
+use crate::document::OwnFields;
 use crate::mapping::{MappingError, ParsedQuery, Plan, Shard, WalkSelection, parse};
 use crate::model::{Catalog, Class, TableColumns};
 use crate::sink::{IndexState, Sink};
@@ -68,6 +70,8 @@ pub struct Prepared {
     pub index: IndexState,
     /// The builds that were asked for.
     pub(super) builds: Vec<Runnable>,
+    /// The fields that the task writes, where it writes only some.
+    pub(super) own_fields: Option<OwnFields>,
     /// Without GTIDs, the end of the server's binlog.
     pub binlog_end: Option<crate::model::BinlogPosition>,
     /// What should be changed some day: one line each.
@@ -237,20 +241,58 @@ fn check_session_zone(options: &TaskOptions, plan: &Plan, report: &mut Report) {
     }
 }
 
-/// Transforms that name what no row has: the server says which columns the query gives.
+/// Columns that the spec names beside the query: the server says which there are.
 async fn check_names(options: &TaskOptions, source: &Source, plan: &Plan, report: &mut Report) {
-    if options.shape.is_empty() {
+    let routing = Routing::of(options.routing.as_deref(), plan.key_columns());
+    if let Some(template) = &options.id_template
+        && let Err(found) = IdTemplate::parse(template, plan.key_columns())
+    {
+        report.errors.push((Class::Config, format!("spec.sink.elasticsearch.idTemplate: {found}")));
+    }
+    if options.shape.is_empty() && !options.upsert && !matches!(routing, Routing::Column(_)) {
         return;
     }
-    match source.result_columns(&example(plan)).await {
-        Ok(columns) => {
-            let children = plan.children().iter().map(|child| child.field().to_owned());
-            let names: Vec<String> = columns.into_iter().map(|column| column.name).chain(children).collect();
-            let unknown = options.shape.unknown_names(&names);
-            report.errors.extend(unknown.into_iter().map(|line| (Class::Config, line)));
-        }
-        Err(error) => report.errors.push((error.class(), format!("spec.query.sql: {error}"))),
+    let names = match result_names(source, plan).await {
+        Ok(names) => names,
+        Err(error) => return report.errors.push((error.class(), format!("spec.query.sql: {error}"))),
+    };
+    let unknown = options.shape.unknown_names(&names);
+    report.errors.extend(unknown.into_iter().map(|line| (Class::Config, line)));
+    if let Routing::Column(name) = &routing {
+        let wrong = if options.upsert {
+            let keys = plan.key_columns().iter().map(|column| column.output.as_str()).collect::<Vec<_>>();
+            Some(format!("with write: Upsert it must be a column of the key: {}", keys.join(", ")))
+        } else {
+            (!names.contains(name))
+                .then(|| format!("no column of the result; write one of {}", names.join(", ")))
+        };
+        let line = wrong.map(|wrong| format!("spec.sink.elasticsearch.routing: found {name:?}, {wrong}"));
+        report.errors.extend(line.map(|line| (Class::Config, line)));
     }
+}
+
+/// The fields that the task writes, where it writes only some.
+///
+/// # Errors
+/// What the server says to the query.
+pub(super) async fn own_fields(
+    options: &TaskOptions,
+    source: &Source,
+    plan: &Plan,
+) -> Result<Option<OwnFields>, SourceError> {
+    if !options.upsert {
+        return Ok(None);
+    }
+    let names = result_names(source, plan).await?;
+    let key: Vec<&str> = plan.key_columns().iter().map(|column| column.output.as_str()).collect();
+    Ok(Some(OwnFields::new(&options.shape, &names, &key)))
+}
+
+/// The fields of a row.
+async fn result_names(source: &Source, plan: &Plan) -> Result<Vec<String>, SourceError> {
+    let columns = source.result_columns(&example(plan)).await?;
+    let children = plan.children().iter().map(|child| child.field().to_owned());
+    Ok(columns.into_iter().map(|column| column.name).chain(children).collect())
 }
 
 /// The main query for one key, in the first shard where there are several.
@@ -328,9 +370,10 @@ pub(super) async fn prepare(options: &TaskOptions, sink: &Sink) -> Result<Prepar
     }
     let binlog_end =
         if server.gtid { None } else { Some(Source::new(options.source.clone())?.executed().await?.binlog) };
+    let own_fields = own_fields(options, &Source::new(options.source.clone())?, &plan).await?;
     let index = sink.prepare().await?;
     let warnings = report.warnings;
-    Ok(Prepared { server, plan, index, builds: report.builds, binlog_end, warnings })
+    Ok(Prepared { server, plan, index, builds: report.builds, own_fields, binlog_end, warnings })
 }
 
 pub(super) fn columns_of(catalog: &Catalog) -> Vec<TableColumns> {

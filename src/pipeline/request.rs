@@ -2,9 +2,9 @@
 
 use sha2::{Digest, Sha256};
 
+use super::addresses::{IdTemplate, fits};
 use super::core::{BuildSpec, FULL, Input, Selection};
 use super::shared::Shared;
-use super::sweep_keys::{fits, key_of};
 use crate::mapping::{Plan, WalkSelection};
 use crate::model::Key;
 
@@ -108,14 +108,14 @@ impl BuildRequest {
     }
 
     fn key(&self, plan: &Plan, field: &str, text: &str) -> Result<Key, String> {
-        let key = key_of(plan.key_columns(), text);
+        let key = IdTemplate::plain(plan.key_columns().len()).key_of(plan.key_columns(), text);
         if fits(plan.key_columns(), &key) {
             return Ok(key);
         }
         let columns: Vec<String> =
             plan.key_columns().iter().map(|c| format!("{} {}", c.name, c.sql_type)).collect();
         Err(format!(
-            "Reindex {}: spec.selection.{field}: {text:?} is no key of {} ({}); write it as the document's _id is written",
+            "Reindex {}: spec.selection.{field}: {text:?} is no key of {} ({}); write its value, several columns joined by |",
             self.name,
             plan.main(),
             columns.join(", ")

@@ -1,6 +1,6 @@
 //! What all tasks of a worker share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -9,13 +9,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
+use super::addresses::{Addresses, IdTemplate, Routing};
 use super::core::{FULL, Failure, Input, Now, Seen};
 use super::request::BuildRequest;
 use super::write_log::WriteLog;
-use crate::document::Shape;
+use crate::document::{OwnFields, Shape};
 use crate::mapping::{Plan, QueryText, WalkSelection};
 use crate::metrics::TaskMetrics;
-use crate::model::{BinlogPosition, TableMapping, quoted};
+use crate::model::{BinlogPosition, Key, TableMapping, quoted};
 use crate::sink::{Sink, SinkError, SinkOptions};
 use crate::source::{LockTarget, Reader, Source, SourceError, SourceOptions, Visibility};
 
@@ -44,6 +45,12 @@ pub struct TaskOptions {
     pub connections: usize,
     /// What becomes of a row on its way to a document.
     pub shape: Shape,
+    /// How `_id`s are made of keys, where not plainly.
+    pub id_template: Option<String>,
+    /// The column of the result whose value is the document's routing.
+    pub routing: Option<String>,
+    /// The task's fields are put into documents that other tasks write too.
+    pub upsert: bool,
     /// Tells apart what else decides the documents' content beside the query; empty where nothing else does.
     pub content: String,
     /// The index.
@@ -131,6 +138,10 @@ pub(super) struct Shared {
     /// What builds of users walk, by name.
     walks: Mutex<HashMap<String, WalkSelection>>,
     plan: RwLock<Arc<Plan>>,
+    /// The fields that the task writes, where others stay.
+    own_fields: RwLock<Option<Arc<OwnFields>>>,
+    /// Keys whose documents a sweep found in another shard than they are written to.
+    misplaced: Mutex<HashSet<Key>>,
     pub(super) clock: Clock,
     pub(super) done: mpsc::UnboundedSender<Input>,
     pub(super) write_log: Option<WriteLog>,
@@ -176,6 +187,8 @@ impl Shared {
             sink,
             walks: Mutex::default(),
             plan,
+            own_fields: RwLock::default(),
+            misplaced: Mutex::default(),
             clock,
             done,
             write_log,
@@ -194,6 +207,42 @@ impl Shared {
 
     pub(super) fn plan(&self) -> Arc<Plan> {
         Arc::clone(&self.plan.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Where the documents of keys are.
+    pub(super) fn addresses(&self, plan: &Plan) -> Arc<Addresses> {
+        let columns = plan.key_columns();
+        let template = self.options.id_template.as_deref();
+        // a template that cannot be read has been refused before the start
+        let ids = template.and_then(|template| IdTemplate::parse(template, columns).ok());
+        let ids = ids.unwrap_or_else(|| IdTemplate::plain(columns.len()));
+        Arc::new(Addresses { ids, routing: Routing::of(self.options.routing.as_deref(), columns) })
+    }
+
+    /// The fields that the task writes, where those of others stay.
+    pub(super) fn own_fields(&self) -> Option<Arc<OwnFields>> {
+        self.own_fields.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_own_fields(&self, own: Option<OwnFields>) {
+        *self.own_fields.write().unwrap_or_else(PoisonError::into_inner) = own.map(Arc::new);
+    }
+
+    /// A sweep found the key's document in another shard than it is written to.
+    pub(super) fn found_elsewhere(&self, key: &Key) {
+        self.misplaced.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
+    }
+
+    pub(super) fn is_misplaced(&self, key: &Key) -> bool {
+        self.misplaced.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
+    }
+
+    /// All shards have dealt with these.
+    pub(super) fn found_everywhere<'k>(&self, keys: impl Iterator<Item = &'k Key>) {
+        let mut misplaced = self.misplaced.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.for_each(|key| {
+            misplaced.remove(key);
+        });
     }
 
     /// What each table's changes mean, for people.

@@ -189,6 +189,7 @@ impl<S: Stores> Worker<S> {
             Shared::new(options, source, reads, sink, prepared.plan, clock, sender, metrics, max_age, kept)
                 .map_err(|error| WorkerError::Store(format!("the write log cannot be opened: {error}")))?;
         shared.set_index_uuid(&prepared.index.uuid);
+        shared.set_own_fields(prepared.own_fields);
         let builds = prepared.builds.into_iter().map(|build| build.asked(&shared)).collect();
         let shared = Arc::new(shared);
         let (lanes, tasks) =

@@ -52,7 +52,18 @@ struct BulkAnswer {
 #[serde(rename_all = "lowercase")]
 enum Item {
     Index(ItemResult),
+    Create(ItemResult),
     Delete(ItemResult),
+}
+
+impl Item {
+    fn split(&self) -> (ActionKind, &ItemResult) {
+        match self {
+            Self::Index(item) => (ActionKind::Index, item),
+            Self::Create(item) => (ActionKind::Create, item),
+            Self::Delete(item) => (ActionKind::Delete, item),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -72,6 +83,7 @@ fn all_done(bulk: &Bulk, answer: &[u8]) -> Option<Vec<Verdict>> {
         }
         let head: &[u8] = match action.kind {
             ActionKind::Index => br#"{"index":{"status":"#,
+            ActionKind::Create => br#"{"create":{"status":"#,
             ActionKind::Delete => br#"{"delete":{"status":"#,
         };
         if !verdicts.is_empty() {
@@ -101,12 +113,14 @@ pub(super) fn verdicts(bulk: &Bulk, answer: &[u8]) -> Result<Vec<Verdict>, Strin
     let mut verdicts = Vec::with_capacity(bulk.actions());
     for action in bulk.list() {
         let item = if action.fault.is_none() { items.next() } else { None };
-        verdicts.push(match (action.fault, action.kind, item) {
-            (Some(fault), ..) => judge_id(fault),
-            (_, kind @ ActionKind::Index, Some(Item::Index(item)))
-            | (_, kind @ ActionKind::Delete, Some(Item::Delete(item))) => {
+        verdicts.push(match (action.fault, item.map(Item::split)) {
+            (Some(fault), _) => judge_id(fault),
+            (None, Some((kind, item))) if kind == action.kind => {
                 failed |= item.error.is_some();
-                judge(kind, item.status, item.error.as_ref())
+                match judge(kind, item.status, item.error.as_ref()) {
+                    Verdict::Superseded { .. } if !action.versioned => Verdict::Outdated,
+                    verdict => verdict,
+                }
             }
             _ => return Err("_bulk: items in another order than the actions".to_owned()),
         });
@@ -143,14 +157,14 @@ pub(super) fn failure(body: &[u8]) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bulk::BulkBody;
+    use super::super::bulk::{BulkBody, DocumentRef};
     use super::*;
 
     fn two() -> Bulk {
         let mut body = BulkBody::default();
-        body.push_index("1", 1, b"{}");
-        body.push_delete("", 1);
-        body.push_delete("2", 1);
+        body.push_index(DocumentRef::new("1", 1), b"{}");
+        body.push_delete(DocumentRef::new("", 1));
+        body.push_delete(DocumentRef::new("2", 1));
         body.seal()
     }
 
@@ -165,8 +179,8 @@ mod tests {
     #[test]
     fn answers_are_read_alike_on_both_ways() {
         let mut body = BulkBody::default();
-        body.push_index("1", 1, b"{}");
-        body.push_delete("2", 1);
+        body.push_index(DocumentRef::new("1", 1), b"{}");
+        body.push_delete(DocumentRef::new("2", 1));
         let bulk = body.seal();
         for (index, delete) in [(200, 200), (201, 404), (200, 418)] {
             let quick = format!(

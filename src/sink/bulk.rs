@@ -13,8 +13,59 @@ pub const MAX_ID_BYTES: usize = 512;
 pub enum ActionKind {
     /// Writes a document.
     Index,
+    /// Writes a document where there is none.
+    Create,
     /// Deletes a document.
     Delete,
+}
+
+impl ActionKind {
+    /// Its name in requests and answers.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Index => "index",
+            Self::Create => "create",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// What keeps an action from undoing a later one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fence {
+    /// Carried out unless the index holds a higher version (`version_type=external_gte`).
+    Version(u64),
+    /// Carried out only if the document is still the one that was looked at.
+    Unchanged(SeqNo),
+    /// Carried out only if there still is no document.
+    Absent,
+}
+
+/// Which state of a document was looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SeqNo {
+    /// `_seq_no`.
+    pub number: u64,
+    /// `_primary_term`.
+    pub term: u64,
+}
+
+/// Which document an action is for, and under which condition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DocumentRef<'a> {
+    /// Its `_id`.
+    pub id: &'a str,
+    /// Its `routing`; without it the server takes the `_id`.
+    pub routing: Option<&'a str>,
+    /// The condition.
+    pub fence: Fence,
+}
+
+impl<'a> DocumentRef<'a> {
+    /// A document without routing, fenced by version.
+    pub fn new(id: &'a str, version: u64) -> Self {
+        Self { id, routing: None, fence: Fence::Version(version) }
+    }
 }
 
 /// Why an `_id` is not sent: the server would refuse the whole request for it.
@@ -27,6 +78,8 @@ pub(super) enum IdFault {
 #[derive(Clone, Debug)]
 pub(super) struct Action {
     pub(super) kind: ActionKind,
+    /// Fenced by version, not by what was looked at.
+    pub(super) versioned: bool,
     pub(super) fault: Option<IdFault>,
     range: Range<usize>,
 }
@@ -39,26 +92,25 @@ pub struct BulkBody {
 }
 
 impl BulkBody {
-    /// Adds an index action whose document is at hand.
-    pub fn push_index(&mut self, id: &str, version: u64, json: &[u8]) {
-        let mut document = self.begin_index(id, version);
+    /// Adds an action that writes the document at hand.
+    pub fn push_index(&mut self, target: DocumentRef<'_>, json: &[u8]) {
+        let mut document = self.begin_index(target);
         document.buffer().extend_from_slice(json);
         document.finish();
     }
 
-    /// Begins an index action; the document's JSON is written to [`Document::buffer`]. Without
+    /// Begins an action that writes a document; its JSON is written to [`Document::buffer`]. Without
     /// [`Document::finish`] the action is taken back.
-    pub fn begin_index(&mut self, id: &str, version: u64) -> Document<'_> {
-        let start = self.buffer.len();
-        let fault = self.action_line(ActionKind::Index, id, version);
-        Document { start, json: self.buffer.len(), fault, body: self }
+    pub fn begin_index(&mut self, target: DocumentRef<'_>) -> Document<'_> {
+        let kind = if target.fence == Fence::Absent { ActionKind::Create } else { ActionKind::Index };
+        let begun = self.action_line(kind, target);
+        Document { json: self.buffer.len(), begun, body: self }
     }
 
     /// Adds a delete action.
-    pub fn push_delete(&mut self, id: &str, version: u64) {
-        let start = self.buffer.len();
-        let fault = self.action_line(ActionKind::Delete, id, version);
-        self.close(ActionKind::Delete, start, fault);
+    pub fn push_delete(&mut self, target: DocumentRef<'_>) {
+        let begun = self.action_line(ActionKind::Delete, target);
+        self.close(begun);
     }
 
     /// Actions so far.
@@ -81,38 +133,64 @@ impl BulkBody {
         Bulk { bytes: Bytes::from(self.buffer), actions: self.actions }
     }
 
-    fn action_line(&mut self, kind: ActionKind, id: &str, version: u64) -> Option<IdFault> {
-        let head: &[u8] = match kind {
-            ActionKind::Index => br#"{"index":{"_id":"#,
-            ActionKind::Delete => br#"{"delete":{"_id":"#,
-        };
-        self.buffer.extend_from_slice(head);
-        push_json_string(&mut self.buffer, id);
-        self.buffer.extend_from_slice(br#","version":"#);
-        self.buffer.extend_from_slice(itoa::Buffer::new().format(version).as_bytes());
-        self.buffer.extend_from_slice(b",\"version_type\":\"external_gte\"}}\n");
-        match id.len() {
+    fn action_line(&mut self, kind: ActionKind, target: DocumentRef<'_>) -> Begun {
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(b"{\"");
+        self.buffer.extend_from_slice(kind.name().as_bytes());
+        self.buffer.extend_from_slice(b"\":{\"_id\":");
+        push_json_string(&mut self.buffer, target.id);
+        if let Some(routing) = target.routing {
+            self.buffer.extend_from_slice(b",\"routing\":");
+            push_json_string(&mut self.buffer, routing);
+        }
+        let mut digits = itoa::Buffer::new();
+        match target.fence {
+            Fence::Version(version) => {
+                self.buffer.extend_from_slice(b",\"version\":");
+                self.buffer.extend_from_slice(digits.format(version).as_bytes());
+                self.buffer.extend_from_slice(b",\"version_type\":\"external_gte\"");
+            }
+            Fence::Unchanged(seq_no) => {
+                self.buffer.extend_from_slice(b",\"if_seq_no\":");
+                self.buffer.extend_from_slice(digits.format(seq_no.number).as_bytes());
+                self.buffer.extend_from_slice(b",\"if_primary_term\":");
+                self.buffer.extend_from_slice(digits.format(seq_no.term).as_bytes());
+            }
+            Fence::Absent => {}
+        }
+        self.buffer.extend_from_slice(b"}}\n");
+        let fault = match target.id.len() {
             0 => Some(IdFault::Empty),
             1..=MAX_ID_BYTES => None,
             length => Some(IdFault::TooLong(length)),
-        }
+        };
+        Begun { kind, versioned: matches!(target.fence, Fence::Version(_)), start, fault }
     }
 
-    fn close(&mut self, kind: ActionKind, start: usize, fault: Option<IdFault>) {
+    fn close(&mut self, begun: Begun) {
+        let Begun { kind, versioned, start, fault } = begun;
         if fault.is_some() {
             self.buffer.truncate(start);
         }
-        self.actions.push(Action { kind, fault, range: start..self.buffer.len() });
+        self.actions.push(Action { kind, versioned, fault, range: start..self.buffer.len() });
     }
+}
+
+/// An action whose line stands in the buffer.
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    kind: ActionKind,
+    versioned: bool,
+    start: usize,
+    fault: Option<IdFault>,
 }
 
 /// An index action whose document is being written.
 #[derive(Debug)]
 pub struct Document<'a> {
     body: &'a mut BulkBody,
-    start: usize,
+    begun: Begun,
     json: usize,
-    fault: Option<IdFault>,
 }
 
 impl Document<'_> {
@@ -124,16 +202,16 @@ impl Document<'_> {
     /// Ends the action.
     pub fn finish(self) {
         let mut document = std::mem::ManuallyDrop::new(self);
-        let (start, json, fault) = (document.start, document.json, document.fault);
+        let (begun, json) = (document.begun, document.json);
         flatten_lines(document.body.buffer.get_mut(json..).unwrap_or_default());
         document.body.buffer.push(b'\n');
-        document.body.close(ActionKind::Index, start, fault);
+        document.body.close(begun);
     }
 }
 
 impl Drop for Document<'_> {
     fn drop(&mut self) {
-        self.body.buffer.truncate(self.start);
+        self.body.buffer.truncate(self.begun.start);
     }
 }
 
@@ -203,7 +281,8 @@ impl Bulk {
         for action in positions.iter().filter_map(|at| self.actions.get(*at)) {
             let start = body.buffer.len();
             body.buffer.extend_from_slice(self.bytes.get(action.range.clone()).unwrap_or_default());
-            body.close(action.kind, start, action.fault);
+            let Action { kind, versioned, fault, .. } = *action;
+            body.close(Begun { kind, versioned, start, fault });
         }
         body.seal()
     }
@@ -236,8 +315,8 @@ mod tests {
 
     fn sample() -> BulkBody {
         let mut body = BulkBody::default();
-        body.push_index("1", 7, b"{\"n\":1}");
-        body.push_delete("a\"\\\u{1}", 8);
+        body.push_index(DocumentRef::new("1", 7), b"{\"n\":1}");
+        body.push_delete(DocumentRef::new("a\"\\\u{1}", 8));
         body
     }
 
@@ -253,18 +332,33 @@ mod tests {
     }
 
     #[test]
+    fn lines_carry_routing_and_what_was_looked_at() {
+        let mut body = BulkBody::default();
+        let seq_no = Fence::Unchanged(SeqNo { number: 4, term: 2 });
+        body.push_index(DocumentRef { id: "1", routing: Some("a\"b"), fence: seq_no }, b"{}");
+        body.push_index(DocumentRef { id: "2", routing: None, fence: Fence::Absent }, b"{}");
+        body.push_delete(DocumentRef { id: "3", routing: Some("c"), fence: Fence::Version(9) });
+        assert_eq!(
+            text(&body.seal()),
+            "{\"index\":{\"_id\":\"1\",\"routing\":\"a\\\"b\",\"if_seq_no\":4,\"if_primary_term\":2}}\n{}\n\
+             {\"create\":{\"_id\":\"2\"}}\n{}\n\
+             {\"delete\":{\"_id\":\"3\",\"routing\":\"c\",\"version\":9,\"version_type\":\"external_gte\"}}\n"
+        );
+    }
+
+    #[test]
     fn line_breaks_between_tokens_do_not_break_the_frame() {
         let mut body = BulkBody::default();
-        body.push_index("1", 1, b"{\n\"n\":\r\n1}\n");
+        body.push_index(DocumentRef::new("1", 1), b"{\n\"n\":\r\n1}\n");
         assert!(text(&body.seal()).ends_with("{ \"n\":  1} \n"));
     }
 
     #[test]
     fn unsendable_ids_leave_no_bytes_but_keep_their_place() {
         let mut body = sample();
-        body.push_index(&"x".repeat(513), 1, b"{}");
-        body.push_delete("", 1);
-        body.push_delete(&"x".repeat(512), 1);
+        body.push_index(DocumentRef::new(&"x".repeat(513), 1), b"{}");
+        body.push_delete(DocumentRef::new("", 1));
+        body.push_delete(DocumentRef::new(&"x".repeat(512), 1));
         let bulk = body.seal();
         let faults: Vec<_> = bulk.list().iter().map(|a| a.fault).collect();
         assert_eq!(faults, [None, None, Some(IdFault::TooLong(513)), Some(IdFault::Empty), None]);
@@ -275,15 +369,15 @@ mod tests {
     fn an_unfinished_document_is_taken_back() {
         let mut body = sample();
         let (bytes, actions) = (body.bytes(), body.actions());
-        body.begin_index("2", 9).buffer().extend_from_slice(b"{\"half");
+        body.begin_index(DocumentRef::new("2", 9)).buffer().extend_from_slice(b"{\"half");
         assert_eq!((body.bytes(), body.actions()), (bytes, actions));
     }
 
     #[test]
     fn split_and_select_keep_whole_actions() {
         let mut body = sample();
-        body.push_index("3", 9, &[b'1'; 200]);
-        body.push_index("4", 9, b"{}");
+        body.push_index(DocumentRef::new("3", 9), &[b'1'; 200]);
+        body.push_index(DocumentRef::new("4", 9), b"{}");
         let bulk = body.seal();
         let (left, right) = bulk.split().unwrap();
         assert_eq!(format!("{}{}", text(&left), text(&right)), text(&bulk));

@@ -14,6 +14,7 @@
 mod answer;
 mod bulk;
 mod client;
+mod current;
 mod describe;
 mod difference;
 mod error;
@@ -21,6 +22,7 @@ mod index;
 mod marker;
 mod options;
 mod preflight;
+mod routing;
 mod setup;
 mod sweep;
 mod verdict;
@@ -29,8 +31,10 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use reqwest::Method;
+use tokio::sync::OnceCell;
 
-pub use bulk::{ActionKind, Bulk, BulkBody, Document, MAX_ID_BYTES};
+pub use bulk::{ActionKind, Bulk, BulkBody, Document, DocumentRef, Fence, MAX_ID_BYTES, SeqNo};
+pub use current::Current;
 pub use error::{Result, SinkError};
 pub use index::IndexState;
 pub use options::{Auth, CreateIndex, SinkOptions, Tls};
@@ -57,6 +61,8 @@ struct Target {
     /// Concrete index.
     index: String,
     bulk_path: String,
+    /// A routing value for each of its shards, once they were asked for.
+    shards: OnceCell<Arc<[String]>>,
 }
 
 impl fmt::Debug for Sink {
@@ -109,7 +115,8 @@ impl Sink {
     }
 
     fn set_target(&self, index: &str, alias: &str) {
-        let target = Target { index: index.to_owned(), bulk_path: self.bulk_path(alias) };
+        let shards = OnceCell::new();
+        let target = Target { index: index.to_owned(), bulk_path: self.bulk_path(alias), shards };
         *self.inner.target.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(target));
     }
 

@@ -14,6 +14,8 @@ pub struct SinkOptions {
     pub task: String,
     /// Several tasks write to this index (all of them must say so).
     pub shared: bool,
+    /// Documents are written with a routing.
+    pub routed: bool,
     /// How to log in.
     pub auth: Auth,
     /// How to trust.
@@ -44,6 +46,7 @@ impl SinkOptions {
             index: index.into(),
             task: task.into(),
             shared: false,
+            routed: false,
             auth: Auth::None,
             tls: Tls::default(),
             gzip: false,

@@ -155,9 +155,15 @@ fn judge_index(info: &IndexInfo, options: &SinkOptions) -> Vec<Finding> {
         );
         findings.push(Finding::error(INDEX_FIELD, found, &remedy));
     }
-    if info.routing_required {
+    if info.routing_required && !options.routed {
         let found = format!("the mapping of {} requires _routing", info.name);
-        findings.push(Finding::error(INDEX_FIELD, found, "use an index without required routing"));
+        let remedy = "set sink.elasticsearch.routing, or use an index without required routing";
+        findings.push(Finding::error(INDEX_FIELD, found, remedy));
+    }
+    if options.routed && info.setting("index.routing_partition_size").is_some_and(|size| size != "1") {
+        let found = "an index whose routing values each lead to several shards";
+        let remedy = "use an index without it, or remove sink.elasticsearch.routing";
+        findings.push(Finding::error("index setting index.routing_partition_size", found, remedy));
     }
     findings.extend(difference(info, options).map(|found| {
         let found = format!("index {} differs: {found}", info.name);

@@ -14,8 +14,7 @@ const KEEP: &str = "10m";
 /// The server's default limit of a page (`index.max_result_window`).
 const MAX_PAGE: usize = 10_000;
 
-const FILTER: &str =
-    "filter_path=_scroll_id,timed_out,_shards.failed,hits.total,hits.hits._id,hits.hits._version";
+const FILTER: &str = "filter_path=_scroll_id,timed_out,_shards.failed,hits.total,hits.hits._id,hits.hits._version,hits.hits._routing";
 
 /// Where a sweep stands. Not cloneable, and used up by each page: the server moves on even where its answer is
 /// lost, so after an error only a new sweep is right.
@@ -46,6 +45,8 @@ pub struct Stale {
     pub id: String,
     /// Its version.
     pub version: u64,
+    /// Its `routing`, where it was written with one.
+    pub routing: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +82,8 @@ struct Hit {
     id: String,
     #[serde(rename = "_version")]
     version: u64,
+    #[serde(rename = "_routing", default)]
+    routing: Option<String>,
 }
 
 impl Sink {
@@ -104,7 +107,8 @@ impl Sink {
         let (found, total) = (page.hits.hits.len() as u64, page.hits.total.value);
         let scanned = scanned + found;
         let stale = page.hits.hits.into_iter().filter(|hit| hit.version < below);
-        let stale = stale.map(|hit| Stale { id: hit.id, version: hit.version }).collect();
+        let stale =
+            stale.map(|hit| Stale { id: hit.id, version: hit.version, routing: hit.routing }).collect();
         let cursor = SweepCursor { scroll: page.scroll, below, scanned };
         let cursor = if found > 0 && scanned < total {
             Some(cursor)

@@ -13,6 +13,8 @@ pub enum Verdict {
         /// That version; `None` where the server's words do not tell.
         current_version: Option<u64>,
     },
+    /// The document is no longer the one that was looked at, or is there now: look again.
+    Outdated,
     /// This document or id is refused: a dead letter.
     Rejected {
         /// The server's error type, or `invalid_id`, `too_large`.
@@ -166,7 +168,7 @@ fn rule(status: u16, failure: &Failure) -> Rule {
 
 fn judge_done(kind: ActionKind, status: u16) -> Verdict {
     match (kind, status) {
-        (ActionKind::Index, 201) => Verdict::Done(Outcome::Created),
+        (ActionKind::Index | ActionKind::Create, 201) => Verdict::Done(Outcome::Created),
         (ActionKind::Index, 200) => Verdict::Done(Outcome::Updated),
         (ActionKind::Delete, 200) => Verdict::Done(Outcome::Deleted),
         (ActionKind::Delete, 404) => Verdict::Done(Outcome::NotFound),
@@ -185,7 +187,7 @@ fn remedy(kind: &str) -> &'static str {
         "cluster_block_exception" => "; lift the index's block (index.blocks.*)",
         "index_closed_exception" => "; open the index (POST <index>/_open)",
         "security_exception" => "; grant the user index and delete on the index and on <index>--*",
-        "routing_missing_exception" => "; the mapping requires _routing, which is not supported",
+        "routing_missing_exception" => "; the mapping requires _routing: set sink.elasticsearch.routing",
         _ => "",
     }
 }

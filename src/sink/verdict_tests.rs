@@ -13,6 +13,7 @@ fn short(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Done(outcome) => format!("{outcome:?}"),
         Verdict::Superseded { current_version } => format!("superseded by {}", current_version.unwrap()),
+        Verdict::Outdated => "outdated".into(),
         Verdict::Rejected { .. } => "rejected".into(),
         Verdict::Retry { outcome_unknown: false, .. } => "busy".into(),
         Verdict::Retry { .. } => "unknown".into(),

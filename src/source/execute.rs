@@ -84,7 +84,7 @@ pub(super) fn bound(part: &KeyPart) -> Value {
     match part {
         KeyPart::Int(v) => Value::Int(*v),
         KeyPart::UInt(v) => Value::UInt(*v),
-        KeyPart::Text(text) => Value::Bytes(text.as_bytes().to_vec()),
+        KeyPart::Text(text) | KeyPart::DocumentId(text) => Value::Bytes(text.as_bytes().to_vec()),
         KeyPart::Binary(bytes) => Value::Bytes(bytes.to_vec()),
     }
 }

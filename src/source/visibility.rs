@@ -88,7 +88,7 @@ fn tuple(key: &Key) -> String {
     let parts = key.parts().iter().map(|part| match part {
         KeyPart::Int(v) => v.to_string(),
         KeyPart::UInt(v) => v.to_string(),
-        KeyPart::Text(text) => literal(text),
+        KeyPart::Text(text) | KeyPart::DocumentId(text) => literal(text),
         KeyPart::Binary(bytes) => {
             let mut hex = String::from("x'");
             for byte in bytes {

@@ -9,6 +9,7 @@
     reason = "tests, and their helpers; metrics are counts in floats"
 )]
 
+mod addresses;
 mod books;
 mod cascades;
 mod command_line;
@@ -22,4 +23,5 @@ mod rig;
 mod transactions;
 mod transforms;
 mod types;
+mod upsert;
 mod wholes;

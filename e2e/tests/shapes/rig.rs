@@ -36,6 +36,10 @@ pub struct Plan {
     pub kinds: Vec<Kind>,
     /// Changes to the task's file, given the database.
     pub edit: fn(TaskFile, &str) -> TaskFile,
+    /// Shards of the index.
+    pub shards: u8,
+    /// Lines for `_bulk` of documents that the index has before the operator starts.
+    pub documents: fn(&str) -> String,
 }
 
 impl Plan {
@@ -50,6 +54,8 @@ impl Plan {
             check: String::new(),
             kinds: Vec::new(),
             edit: |file, _| file,
+            shards: 1,
+            documents: |_| String::new(),
         }
     }
 }
@@ -85,13 +91,19 @@ impl Rig {
         grant_sync(&plan.opts, &db).await;
         let sql = plan.sql.replace("{db}", &db);
         let checker = Checker::new(plan.check.replace("{db}", &db), &plan.kinds);
-        Self::operate(plan.opts, plan.port, db, &sql, checker, plan.edit).await
+        let index = new_index(&db, plan.shards).await;
+        let lines = (plan.documents)(&index);
+        if !lines.is_empty() {
+            let _ = shared::elastic().await.search().bulk(lines).await.ok();
+        }
+        Self::operate(plan.opts, plan.port, (db, index), &sql, checker, plan.edit).await
     }
 
     /// The same with the three tables of a shop.
     pub async fn shop(mysql: &MysqlServer, shop: &Shop) -> Self {
         let (db, sql, checker) = (shop.database.clone(), shop.sql(), shop.checker());
-        let rig = Self::operate(mysql.opts(), mysql.port(), db, &sql, checker, |file, _| file).await;
+        let index = new_index(&db, 1).await;
+        let rig = Self::operate(mysql.opts(), mysql.port(), (db, index), &sql, checker, |file, _| file).await;
         rig.equal("the full build").await;
         rig
     }
@@ -99,17 +111,13 @@ impl Rig {
     async fn operate(
         opts: Opts,
         port: u16,
-        db: String,
+        (db, index): (String, String),
         sql: &str,
         checker: Checker,
         edit: fn(TaskFile, &str) -> TaskFile,
     ) -> Self {
         let elastic = shared::elastic().await;
-        let (index, search) = (db.to_lowercase(), elastic.search());
-        // Numbers beyond 2^63 are no `long`: what the index makes of members is not what is tested here.
-        let body =
-            serde_json::json!({"mappings": {"dynamic": false}, "settings": {"index.gc_deletes": "1h"}});
-        let _ = search.put(&format!("/{index}"), &body).await.ok();
+        let search = elastic.search();
         let scratch = Scratch::new("shape");
         let task = db.to_lowercase().replace('_', "-");
         let file = TaskFile::new(&task, port, &elastic.url(), sql, &index);
@@ -173,6 +181,18 @@ impl Rig {
         let code = self.operator.terminate(PATIENCE).await;
         assert_eq!(code, Some(0), "{}", self.operator.log_tail(40));
     }
+}
+
+/// Makes the index of a database.
+pub async fn new_index(db: &str, shards: u8) -> String {
+    let index = db.to_lowercase();
+    // Numbers beyond 2^63 are no `long`: what the index makes of members is not what is tested here.
+    let body = serde_json::json!({
+        "mappings": {"dynamic": false},
+        "settings": {"index.gc_deletes": "1h", "number_of_shards": shards, "number_of_replicas": 0},
+    });
+    let _ = shared::elastic().await.search().put(&format!("/{index}"), &body).await.ok();
+    index
 }
 
 /// Statements on one connection; `{db}` stands for the database.

@@ -20,10 +20,11 @@ impl Versions {
         Self { ceiling, ..Self::default() }
     }
 
-    /// A version higher than any before, or `None` until a block is reserved.
+    /// A version higher than any before, or `None` until a block is reserved. The one below it is free too: for
+    /// what a batch deletes beside its own writes.
     pub(super) fn take(&mut self) -> Option<u64> {
-        (self.next < self.end).then(|| {
-            self.next += 1;
+        (self.next + 1 < self.end).then(|| {
+            self.next += 2;
             self.next - 1
         })
     }
@@ -34,11 +35,11 @@ impl Versions {
     }
 
     pub(super) fn exhausted(&self) -> bool {
-        self.next >= self.end
+        self.next + 1 >= self.end
     }
 
     pub(super) fn low(&self) -> bool {
-        self.end - self.next < LOW
+        self.end.saturating_sub(self.next) < LOW
     }
 
     /// The block to reserve: first version and ceiling. It begins above everything that was ever reserved
@@ -65,8 +66,9 @@ mod tests {
         let (first, ceiling) = versions.next_block(1_000, 0);
         assert_eq!((first, ceiling), (5_000_001, 5_000_000 + VERSION_BLOCK));
         versions.adopt(first, ceiling);
-        assert_eq!(versions.take(), Some(first));
-        assert!(versions.issued(first) && !versions.issued(first + 1));
+        assert_eq!(versions.take(), Some(first + 1));
+        assert!(versions.issued(first + 1) && !versions.issued(first + 2));
+        assert_eq!(versions.take(), Some(first + 3), "the version below is nobody else's");
         assert_eq!(versions.next_block(1_000, ceiling + 70).0, ceiling + 71);
         assert_eq!(versions.next_block(u64::MAX >> 12, 0).0, u64::MAX >> 12);
     }
