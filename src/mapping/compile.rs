@@ -54,6 +54,9 @@ pub(super) fn analyze<'c>(
     let mut analysis = Analysis::new(names, parsed.input.database.as_deref());
     analysis.volatile_allowed = parsed.input.volatile_allowed;
     let main = analysis.main(&part.query, select)?;
+    if reads != Reads::Many {
+        analysis.ordered_from(0);
+    }
     let key = key_columns(&analysis, &main, select)?;
     let key_output = key_outputs(&part.key, &analysis, &main, &key)?;
     if reads != Reads::One {
@@ -376,13 +379,13 @@ fn names(table: &Occurrence<'_>, columns: &[ColRef]) -> Vec<String> {
     columns.iter().filter_map(|at| table.column(at.column)).map(|c| c.column.name.clone()).collect()
 }
 
-/// The columns of an occurrence whose change matters: those that the query refers to, and what generated ones are
-/// computed from.
+/// The columns of an occurrence whose change matters: those that the query refers to, what generated ones are
+/// computed from, and those by which its rows are in order.
 pub(super) fn watched(table: &Occurrence<'_>) -> Option<Vec<String>> {
     if table.all_columns {
         return None;
     }
-    let mut todo: Vec<usize> = table.columns.iter().copied().collect();
+    let mut todo: Vec<usize> = table.columns.iter().copied().chain(ordering(table)).collect();
     let mut all = BTreeSet::new();
     while let Some(at) = todo.pop() {
         if !all.insert(at) {
@@ -392,4 +395,17 @@ pub(super) fn watched(table: &Occurrence<'_>) -> Option<Vec<String>> {
         todo.extend(bases.iter().filter_map(|base| column_of(table.catalog, base)));
     }
     Some(all.into_iter().filter_map(|at| table.column(at)).map(|c| c.column.name.clone()).collect())
+}
+
+/// The columns whose change can put the rows of an occurrence in another order: those of the primary key (of values
+/// that a collation calls equal, MIN gives the first), and where order shows, those of each index that may be read.
+fn ordering(table: &Occurrence<'_>) -> impl Iterator<Item = usize> {
+    let at = |name: &String| column_of(table.catalog, name);
+    let read = |name: &String| at(name).is_some_and(|at| table.columns.contains(&at));
+    let may_serve = |index: &&Vec<String>| {
+        let covers = || table.columns.iter().all(|column| index.iter().any(|name| at(name) == Some(*column)));
+        table.ordered && (index.first().is_some_and(read) || covers())
+    };
+    let indexes = table.catalog.indexes.iter().filter(may_serve).flatten();
+    table.catalog.primary_key.iter().chain(indexes).filter_map(at).collect::<Vec<_>>().into_iter()
 }

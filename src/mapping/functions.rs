@@ -62,6 +62,15 @@ const PURE: &str = "\
     TRUNCATE UCASE UNCOMPRESS UNCOMPRESSED_LENGTH UNHEX UNIX_TIMESTAMP UPDATEXML UPPER UUID_TO_BIN \
     VECTOR_DIM VECTOR_TO_STRING WEEK WEEKDAY WEEKOFYEAR WEIGHT_STRING YEAR YEARWEEK FROM_VECTOR DISTANCE";
 
+/// Aggregates whose result is another where the same rows come in another order; also with ORDER BY, where two are
+/// equal in it.
+const IN_ORDER: &str = "ANY_VALUE GROUP_CONCAT JSON_ARRAYAGG JSON_OBJECTAGG";
+
+/// True for an aggregate whose result depends on the order in which rows come.
+pub(super) fn depends_on_order(name: &str) -> bool {
+    IN_ORDER.split(' ').any(|known| known.eq_ignore_ascii_case(name))
+}
+
 /// What this function is. `schema_qualified`: written as `db.name(...)`, so a stored function.
 pub(super) fn kind(name: &str, arguments: usize, schema_qualified: bool) -> Kind {
     let upper = name.to_ascii_uppercase();

@@ -166,6 +166,8 @@ pub(super) struct Occurrence<'c> {
     pub columns: std::collections::BTreeSet<usize>,
     /// Read by `*`.
     pub all_columns: bool,
+    /// The result depends on the order in which its rows come.
+    pub ordered: bool,
 }
 
 impl<'c> Occurrence<'c> {

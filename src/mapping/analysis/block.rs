@@ -24,6 +24,8 @@ pub(crate) struct Facts {
     pub group: Vec<(usize, String)>,
     /// SELECT DISTINCT.
     pub distinct: bool,
+    /// Its result depends on the order in which rows come.
+    pub ordered: bool,
     /// For each window, the columns of PARTITION BY.
     pub windows: Vec<Vec<(usize, String)>>,
 }
@@ -54,6 +56,7 @@ impl Analysis<'_> {
         stars: Stars,
     ) -> Result<Block<'e>, MappingError> {
         self.facts.push(Facts::default());
+        let first = self.occurrences.len();
         let mut scope = Scope::new(env.scope);
         for tree in &select.from {
             self.joins(tree, &mut scope, env)?;
@@ -68,6 +71,9 @@ impl Analysis<'_> {
         self.tail(select, order, &outputs, Cx { aliases: &aliases, ..cx })?;
         let mut facts = self.facts.pop().unwrap_or_default();
         facts.distinct = select.distinct.is_some();
+        if facts.ordered || !facts.windows.is_empty() {
+            self.ordered_from(first);
+        }
         for output in &mut outputs {
             output.merged |= facts.merges();
             if !output.local.as_ref().is_some_and(|local| facts.passes(local)) {

@@ -84,7 +84,13 @@ impl Analysis<'_> {
                 self.window(&spec.partition_by, cx)
             }
             None if functions::kind(name.trim_matches('`'), 1, false) == Kind::Aggregate => {
-                self.aggregate(expr, from, cx)
+                self.aggregate(expr, from, cx)?;
+                if functions::depends_on_order(name.trim_matches('`'))
+                    && let Some(facts) = self.facts.last_mut()
+                {
+                    facts.ordered = true;
+                }
+                Ok(())
             }
             // A named window was noted with its definition.
             _ => Ok(()),

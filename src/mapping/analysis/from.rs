@@ -275,7 +275,14 @@ impl Analysis<'_> {
         let alias = alias.map_or_else(|| name.table.clone(), |a| a.name.value.clone());
         let table = self.names.canonical(name);
         let columns = BTreeSet::new();
-        self.occurrences.push(Occurrence { table, alias, catalog, columns, all_columns: false });
+        self.occurrences.push(Occurrence {
+            table,
+            alias,
+            catalog,
+            columns,
+            all_columns: false,
+            ordered: false,
+        });
         Ok(self.occurrences.len() - 1)
     }
 }

@@ -90,6 +90,11 @@ impl<'c> Analysis<'c> {
         }
     }
 
+    /// Notes that a result depends on the order of the rows of the tables that came since the one of this number.
+    pub(super) fn ordered_from(&mut self, first: usize) {
+        self.occurrences.iter_mut().skip(first).for_each(|table| table.ordered = true);
+    }
+
     fn resolver(&self) -> Resolver<'c, '_> {
         Resolver { names: self.names, occurrences: &self.occurrences }
     }
@@ -110,6 +115,7 @@ impl<'c> Analysis<'c> {
         let list = query.with.as_ref().map_or(&[][..], |with| &with.cte_tables);
         let ctes = Ctes { list, visible: list.len(), scope: env.scope, parent: env.ctes };
         let env = Env { scope: env.scope, ctes: Some(&ctes) };
+        let first = self.occurrences.len();
         let outputs = match &*query.body {
             SetExpr::Select(select) => self.block(select, order_by(query)?, env, stars)?.2,
             SetExpr::Query(inner) => self.query(inner, env, stars)?,
@@ -124,6 +130,9 @@ impl<'c> Analysis<'c> {
             ));
         }
         let limited = query.limit_clause.is_some();
+        if limited {
+            self.ordered_from(first);
+        }
         Ok(if limited { outputs.into_iter().map(OutCol::opaque).collect() } else { outputs })
     }
 

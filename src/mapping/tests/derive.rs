@@ -26,7 +26,7 @@ fn the_example_of_the_issue() {
     assert_eq!(plan.lookups().len(), 1);
     assert_eq!(plan.lookups()[0].path, "u.id = o.user_id");
     let watched = plan.table(&TableName::new("shop", "order_items")).unwrap().watched().unwrap();
-    assert_eq!(watched, ["order_id", "qty", "sku"]);
+    assert_eq!(watched, ["id", "order_id", "qty", "sku"]);
 }
 
 #[test]
@@ -285,7 +285,38 @@ fn generated_columns_count_as_their_bases() {
     )
     .unwrap();
     let watched = plan.table(&TableName::new("t", "kid")).unwrap().watched().unwrap();
-    assert_eq!(watched, ["a", "b", "main_id"]);
+    assert_eq!(watched, ["a", "b", "k", "main_id"]);
+}
+
+/// What puts rows in another order makes another list of them, and another first among equals.
+#[test]
+fn columns_that_give_the_order_matter_where_order_shows() {
+    let mut catalog = catalog(&[]);
+    let items = catalog.tables.get_mut(&TableName::new("shop", "order_items")).unwrap();
+    for index in [["order_id", "spare"], ["product_id", "order_id"]] {
+        items.indexes.push(index.map(str::to_owned).to_vec());
+    }
+    let watched = |selected: &str| {
+        let sql = format!(
+            "SELECT o.id, (SELECT {selected} FROM shop.order_items i WHERE i.order_id = o.id) AS items
+               FROM shop.orders o WHERE o.id IN (?)"
+        );
+        let plan = try_plan(&query(&sql), &catalog).unwrap();
+        let of = |table: &str| {
+            let watched = plan.table(&TableName::new("shop", table)).unwrap().watched().unwrap();
+            watched.into_iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        (of("orders"), of("order_items"))
+    };
+    assert_eq!(watched("MIN(i.sku)").1, ["id", "order_id", "sku"]);
+    assert_eq!(watched("SUM(i.qty)").1, ["id", "order_id", "qty"]);
+    // an index that leads to the rows, and not the one that begins with what nobody reads
+    let (orders, items) = watched("JSON_ARRAYAGG(i.sku)");
+    assert_eq!(items, ["id", "order_id", "sku", "spare"]);
+    assert_eq!(orders, ["id"]);
+    assert_eq!(watched("GROUP_CONCAT(i.sku ORDER BY i.qty)").1, ["id", "order_id", "qty", "sku", "spare"]);
+    // one that has all that is read may be gone through in its own order
+    assert_eq!(watched("JSON_ARRAYAGG(i.order_id)").1, ["id", "order_id", "product_id", "spare"]);
 }
 
 #[test]

@@ -124,7 +124,7 @@ fn explained() {
     let text = plan(SHOP).explain();
     for want in [
         "main table shop.orders, key id (id, int)",
-        "shop.order_items\n  direct (i): order_id is the key\n    matters: order_id, sku, qty",
+        "shop.order_items\n  direct (i): order_id is the key\n    matters: id, order_id, sku, qty",
         "shop.users\n  lookup (u): by id\n    path: u.id = o.user_id\n    sql: SELECT DISTINCT `o`.`id` FROM",
     ] {
         assert!(text.contains(want), "{want} in\n{text}");
