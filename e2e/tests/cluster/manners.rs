@@ -112,7 +112,7 @@ async fn a_busy_task_writes_its_checkpoint_and_status_now_and_then() {
     let (mysql, elastic) = shared::both().await;
     let mut task = ClusterTask::new(space, mysql, elastic, Size::SMALL).await;
     task.file = task.file.set("limits.checkpointInterval", serde_json::Value::Null);
-    let _operator = Operator::in_cluster(space, &[]);
+    let operator = Operator::in_cluster(space, &[]);
     task.apply().await;
     task.wait_condition("Ready", "True InSync").await;
     let driver = task.shop.drive(7, 200);
@@ -128,11 +128,15 @@ async fn a_busy_task_writes_its_checkpoint_and_status_now_and_then() {
     let news = &after[before.len()..];
     let count = |path: &str| news.iter().filter(|line| line.contains(path)).count() as u64;
     let (checkpoints, statuses) = (count("-checkpoint"), count("/synctasks/busy/status"));
+    let said = task.object().await.unwrap();
+    let metrics = operator.metrics().await.unwrap();
+    eprintln!("{:#}\n{metrics:?}", said["status"]);
     eprintln!(
         "busy: {transactions} transactions; in {WINDOW:?} {checkpoints} checkpoints, {statuses} statuses"
     );
-    assert!((1..=WINDOW.as_secs() / CHECKPOINT + 1).contains(&checkpoints), "{news:#?}");
-    assert!((1..=WINDOW.as_secs() / STATUS + 1).contains(&statuses), "{news:#?}");
-    assert_eq!(count(""), checkpoints + statuses, "{news:#?}");
+    let found = || format!("{news:#?}\n{}", operator.log_tail(60));
+    assert!((1..=WINDOW.as_secs() / CHECKPOINT + 1).contains(&checkpoints), "{}", found());
+    assert!((1..=WINDOW.as_secs() / STATUS + 1).contains(&statuses), "{}", found());
+    assert_eq!(count(""), checkpoints + statuses, "{}", found());
     task.equal().await;
 }
