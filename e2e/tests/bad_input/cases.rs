@@ -321,7 +321,7 @@ pub const CASES: &[Case] = &[
         |file, _, _| selection(file, &json!({"ids": ["abc"]})),
         &[
             "Reindex part: spec.selection.ids: \"abc\" is no key of bad.orders",
-            "write it as the document's _id",
+            "write its value, several columns joined by |",
         ],
     ),
 ];
