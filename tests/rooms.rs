@@ -34,13 +34,16 @@ const RANKS: [(&str, u8); 14] = [
 ];
 
 /// Outside crates that only some rooms may use.
-const CRATES: [(&str, &[&str]); 14] = [
+const CRATES: [(&str, &[&str]); 16] = [
     ("mysql_async", &["source"]),
     ("mysql_common", &["binlog"]),
     ("num_bigint", &["binlog"]),
     ("tokio_rustls", &["binlog"]),
     ("sqlparser", &["mapping"]),
     ("reqwest", &["sink", "trace"]),
+    // binlog, sink and main name rustls' provider, which is called so too
+    ("ring", &["trace", "binlog", "sink", "main"]),
+    ("roxmltree", &["trace"]),
     ("kube", &["api", "lease", "controller"]),
     ("k8s_openapi", &["api", "lease", "controller"]),
     ("schemars", &["api"]),

@@ -15,6 +15,7 @@
     reason = "test support: a broken environment has to fail the test at once, with its place"
 )]
 
+pub mod aliyun;
 pub mod audit;
 pub mod checker;
 pub mod cluster;
@@ -23,6 +24,7 @@ pub mod compare;
 pub mod disk;
 pub mod driver;
 pub mod elastic;
+pub mod file_server;
 pub mod http_proxy;
 pub mod kube;
 pub mod mariadb;
@@ -32,6 +34,7 @@ pub mod mysql;
 pub mod nginx;
 pub mod operator;
 pub mod process;
+pub mod s3;
 pub mod scratch;
 pub mod search;
 pub mod shared;
@@ -41,6 +44,7 @@ pub mod task_file;
 pub mod tcp_proxy;
 pub mod wait;
 
+pub use aliyun::{AliyunApi, Backup};
 pub use audit::Audit;
 pub use checker::{Checker, Kind};
 pub use cluster::{Cluster, Namespace};
@@ -48,12 +52,14 @@ pub use cluster_task::ClusterTask;
 pub use disk::SmallDisk;
 pub use driver::Driver;
 pub use elastic::{ElasticServer, Engine};
+pub use file_server::{Answer, Asked, FileServer};
 pub use http_proxy::{Fault, FaultProxy};
 pub use kube::Kube;
 pub use metrics::Metrics;
 pub use mysql::{MysqlOptions, MysqlServer};
 pub use nginx::{Certificates, Nginx, NginxOptions};
 pub use operator::Operator;
+pub use s3::S3Api;
 pub use scratch::Scratch;
 pub use search::Search;
 pub use shop::{Shop, Size};

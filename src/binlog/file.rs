@@ -61,6 +61,12 @@ impl BinlogFile {
         Ok(this)
     }
 
+    /// Reads a binlog's rest, whose first byte is an event's at `offset`. The decoder needs the file's
+    /// FORMAT_DESCRIPTION before.
+    pub fn from_reader_at(name: &str, reader: Box<dyn Read + Send>, offset: u64) -> Self {
+        Self { name: name.into(), reader: BufReader::with_capacity(BUFFER, reader), offset }
+    }
+
     /// The file's name without its folder.
     pub fn name(&self) -> &str {
         &self.name

@@ -16,6 +16,16 @@ pub(super) struct Follows {
 }
 
 impl Follows {
+    /// Within a file, with every GTID up to there.
+    pub(super) fn within(file: &str, seen: Option<GtidSet>) -> Self {
+        Self { file: file.to_owned(), next: None, seen, met: true }
+    }
+
+    /// Every GTID so far; `None` where that is not known.
+    pub(super) fn seen(&self) -> Option<&GtidSet> {
+        self.seen.as_ref()
+    }
+
     /// A file begins. `Err` where its name says that one is missing between.
     pub(super) fn begin(&mut self, name: &str) -> Result<(), TraceError> {
         let before = std::mem::replace(&mut self.file, name.to_owned());

@@ -9,36 +9,44 @@
 //! limit in a file: memory does not grow with the input.
 
 mod changes;
+mod checkpoint;
 mod draft;
 mod error;
 mod events;
 mod exact;
 mod fates;
 mod follows;
-mod http;
+mod forms;
 mod input;
 mod known;
 mod live;
 mod names;
+mod parallel;
 mod pieces;
 mod predicate;
 mod record;
+mod remote;
 mod request;
 mod run;
 mod schema;
+mod search;
 mod select;
 mod sql;
 mod stats;
+mod streams;
 mod survey;
 mod transaction;
 mod walk;
 
+pub use checkpoint::Checkpoint;
 pub use error::TraceError;
 pub use input::Input;
 pub use predicate::Predicate;
+pub use remote::{AccessKeys, Cloud, Listing, S3Store, StoreOptions};
 pub use request::{Form, Request};
 pub use run::{Outcome, Progress, run};
 pub use schema::Schema;
+pub use search::{left_out, live_start};
 pub use select::{EventKind, Selection};
 pub use stats::Stats;
 pub use walk::Counts;

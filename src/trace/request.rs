@@ -47,6 +47,8 @@ pub struct Request {
     pub verify_checksums: bool,
     /// Files need not follow each other.
     pub allow_gaps: bool,
+    /// Files that lie before the time asked for are read all the same: for the DDL in them.
+    pub read_all: bool,
     /// Threads that decode. Default 1.
     pub threads: usize,
     /// Seconds of an interval of the statistics; 0: chosen by the span.
@@ -67,6 +69,7 @@ impl Request {
             guard: false,
             verify_checksums: true,
             allow_gaps: false,
+            read_all: false,
             threads: 1,
             interval: 0,
             top: 10,

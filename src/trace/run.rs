@@ -1,34 +1,20 @@
-//! From inputs to output: files are surveyed and read by several workers, in order or the last first; what comes
-//! only once is read as it comes.
+//! From inputs to output.
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use super::changes::{self, Changes};
-use super::events::Events;
-use super::exact::{self, Exact};
-use super::fates::Fates;
-use super::follows::Follows;
-use super::input::{Input, Reader, Spool};
-use super::known::{Known, Shared};
-use super::live::Live;
+use super::checkpoint::{Checkpoint, Saved};
+use super::forms::Part;
+use super::input::{Input, Spool};
+use super::known::Shared;
 use super::names::Names;
-use super::pieces::Pieces;
 use super::record::CSV_HEAD;
 use super::request::{Form, Request};
-use super::stats::{Gather, Stats};
-use super::survey::{Chunk, Survey};
-use super::walk::{Counts, Walk};
-use super::{Schema, TraceError};
-use crate::binlog::{BinlogFile, Body, Decoder, FormatDescription, RawEvent};
-
-/// Output of a stream is written on when so much is there.
-const FLUSH: u64 = 1 << 18;
-/// Chunks that are decoded ahead of the one that is written, beside one per worker.
-const AHEAD: usize = 2;
+use super::stats::Stats;
+use super::walk::Counts;
+use super::{Schema, TraceError, changes, parallel, search, streams};
 
 /// How far a trace is, for whoever shows it.
 #[derive(Clone, Debug, Default)]
@@ -52,144 +38,99 @@ pub struct Outcome {
     pub error: Option<TraceError>,
 }
 
-/// What came of a chunk.
-struct Part {
-    pieces: Pieces,
-    counts: Counts,
-    warnings: Vec<String>,
-    stats: Option<Stats>,
-    error: Option<TraceError>,
+/// What a trace works with, whatever its input is.
+pub(super) struct Job<'j> {
+    pub(super) request: &'j Request,
+    pub(super) progress: &'j Progress,
+    pub(super) shared: Arc<Shared>,
+    pub(super) out: &'j mut dyn Write,
+    pub(super) outcome: &'j mut Outcome,
+    pub(super) checkpoint: Option<&'j mut Checkpoint>,
+    /// Where an earlier run came to.
+    pub(super) resumed: Option<Saved>,
 }
 
-impl Part {
-    fn of(error: TraceError) -> Self {
-        Self {
-            pieces: Pieces::default(),
-            counts: Counts::default(),
-            warnings: Vec::new(),
-            stats: None,
-            error: Some(error),
+impl Job<'_> {
+    /// An error once a signal has come.
+    pub(super) fn check_stop(&self) -> Result<(), TraceError> {
+        if !self.progress.stop.load(Ordering::Relaxed) {
+            return Ok(());
         }
+        Err(TraceError::Option(if self.checkpoint.is_some() {
+            "stopped by a signal: the same command goes on from here".into()
+        } else {
+            "stopped by a signal: the output is not complete".into()
+        }))
     }
 }
 
-/// One of the forms of output.
-enum Sink<'r> {
-    Changes(Box<Changes<'r>>),
-    Exact(Box<Exact<'r>>),
-    Events(Box<Events<'r>>),
-    Gather(Box<Gather<'r>>),
-}
-
-/// Runs the same code for whichever form there is.
-macro_rules! with {
-    ($sink:expr, $out:ident => $body:expr) => {
-        match $sink {
-            Sink::Changes(sink) => {
-                let $out = &mut **sink;
-                $body
-            }
-            Sink::Exact(sink) => {
-                let $out = &mut **sink;
-                $body
-            }
-            Sink::Events(sink) => {
-                let $out = &mut **sink;
-                $body
-            }
-            Sink::Gather(sink) => {
-                let $out = &mut **sink;
-                $body
-            }
-        }
-    };
-}
-
-impl<'r> Sink<'r> {
-    fn new(request: &'r Request, fates: &Arc<Fates>, checksum: crate::binlog::Checksum) -> Self {
-        match request.form {
-            Form::ExactRollback => Self::Exact(Box::new(Exact::new(request, Arc::clone(fates), checksum))),
-            Form::Events => Self::Events(Box::new(Events::new(request))),
-            Form::Stats => Self::Gather(Box::new(Gather::new(request))),
-            _ => Self::Changes(Box::new(Changes::new(request, Arc::clone(fates)))),
-        }
-    }
-
-    fn pieces(&mut self) -> Option<&mut Pieces> {
-        match self {
-            Self::Changes(out) => Some(&mut out.draft.pieces),
-            Self::Exact(out) => Some(&mut out.draft.pieces),
-            Self::Events(out) => Some(&mut out.draft.pieces),
-            Self::Gather(_) => None,
-        }
-    }
-
-    fn finish(self, mut counts: Counts) -> Part {
-        let (pieces, written, warnings, stats) = match self {
-            Self::Changes(mut out) => {
-                (std::mem::take(&mut out.draft.pieces), out.written, out.take_warnings(), None)
-            }
-            Self::Exact(mut out) => {
-                (std::mem::take(&mut out.draft.pieces), out.written, out.take_warnings(), None)
-            }
-            Self::Events(mut out) => (std::mem::take(&mut out.draft.pieces), out.written, Vec::new(), None),
-            Self::Gather(out) => (Pieces::default(), 0, Vec::new(), Some(out.finish())),
-        };
-        counts.written = written;
-        Part { pieces, counts, warnings, stats, error: None }
-    }
-}
-
-/// Traces the inputs, in the order of their transactions.
+/// Traces the inputs, in the order of their transactions. With a checkpoint, from where an earlier run came to.
 pub fn run(
     request: &Request,
     inputs: Vec<Input>,
     schema: Schema,
     progress: &Progress,
     out: &mut dyn Write,
+    checkpoint: Option<&mut Checkpoint>,
 ) -> Outcome {
     let mut outcome = Outcome { warnings: schema.troubles, ..Outcome::default() };
-    if let Err(error) = trace(request, inputs, schema.names, schema.from_end, progress, out, &mut outcome) {
+    let shared = Arc::new(Shared::default());
+    let job = Job { request, progress, shared, out, outcome: &mut outcome, checkpoint, resumed: None };
+    if let Err(error) = trace(job, inputs, schema.names, schema.from_end) {
         outcome.error = Some(error);
     }
     outcome
 }
 
-fn trace(
-    request: &Request,
-    inputs: Vec<Input>,
-    names: Names,
-    from_end: bool,
-    progress: &Progress,
-    out: &mut dyn Write,
-    outcome: &mut Outcome,
-) -> Result<(), TraceError> {
+fn trace(mut job: Job<'_>, mut inputs: Vec<Input>, names: Names, from_end: bool) -> Result<(), TraceError> {
+    let request = job.request;
     request.selection.check()?;
-    let sources: Vec<String> = inputs.iter().map(|input| input.name().to_owned()).collect();
-    begin(request, &sources, out)?;
-    let shared = Arc::new(Shared::default());
+    if let Some(checkpoint) = &mut job.checkpoint {
+        job.resumed = checkpoint.resume(inputs.iter().map(|input| input.identity().to_owned()).collect())?;
+    }
+    leave_out(&mut job, &mut inputs);
+    if let Some(saved) = &job.resumed {
+        job.outcome.counts.add(&saved.counts);
+    } else {
+        let sources: Vec<String> = inputs.iter().map(|input| input.name().to_owned()).collect();
+        begin(request, &sources, job.out)?;
+    }
     let plain: Option<Vec<PathBuf>> = inputs.iter().map(|input| input.plain().map(PathBuf::from)).collect();
     let done = match plain {
-        Some(files) => files_in_chunks(request, files, names, from_end, progress, &shared, out, outcome),
+        Some(files) => parallel::files(&mut job, files, names, from_end),
         None if request.form.is_backward() => {
             let mut spool = Spool::new()?;
-            let files: Result<Vec<PathBuf>, TraceError> = inputs
-                .into_iter()
-                .map(|input| {
-                    if let Some(path) = input.plain() {
-                        return Ok(path.to_owned());
-                    }
-                    let name = input.name().to_owned();
-                    spool.keep(&name, input.into_reader(&progress.read)?)
-                })
-                .collect();
-            files_in_chunks(request, files?, names, from_end, progress, &shared, out, outcome)
+            let keep = |input: Input| {
+                if let Some(path) = input.plain() {
+                    return Ok(path.to_owned());
+                }
+                let name = input.name().to_owned();
+                spool.keep(&name, input.into_reader(&job.progress.read)?)
+            };
+            let files: Result<Vec<PathBuf>, TraceError> = inputs.into_iter().map(keep).collect();
+            parallel::files(&mut job, files?, names, from_end)
         }
-        None => streams(request, inputs, names, progress, &shared, out, outcome),
+        None => streams::streams(&mut job, inputs, names),
     };
-    outcome.warnings.extend(shared.take_warnings());
+    job.outcome.warnings.extend(job.shared.take_warnings());
     done?;
-    end(request, out)
+    end(request, job.out)?;
+    job.checkpoint.map_or(Ok(()), Checkpoint::finish)
+}
+
+/// Leaves out the inputs that lie before the time asked for; after an interrupt those that were left out before.
+fn leave_out(job: &mut Job<'_>, inputs: &mut Vec<Input>) {
+    let skipped = match &job.resumed {
+        Some(saved) => saved.skipped.min(inputs.len()),
+        None => search::before(job.request, inputs),
+    };
+    if let Some(checkpoint) = &mut job.checkpoint {
+        checkpoint.skip(skipped);
+    }
+    let left_out: Vec<Input> = inputs.drain(..skipped).collect();
+    if let (Some(first), Some(last)) = (left_out.first(), left_out.last()) {
+        job.outcome.warnings.push(search::left_out(first.name(), last.name()));
+    }
 }
 
 /// The head of the output.
@@ -214,97 +155,9 @@ fn end(request: &Request, out: &mut dyn Write) -> Result<(), TraceError> {
     out.flush().map_err(TraceError::io("write the output"))
 }
 
-/// A chunk for a worker, and where its part goes.
-type Task<'s> = (&'s Chunk, SyncSender<Part>);
-
-#[allow(clippy::too_many_arguments)] // the parts of one call
-fn files_in_chunks(
-    request: &Request,
-    files: Vec<PathBuf>,
-    names: Names,
-    from_end: bool,
-    progress: &Progress,
-    shared: &Arc<Shared>,
-    out: &mut dyn Write,
-    outcome: &mut Outcome,
-) -> Result<(), TraceError> {
-    let mut survey = Survey::new(files, request, names, from_end)?;
-    let fates = Arc::new(std::mem::take(&mut survey.fates));
-    let order: Vec<&Chunk> = if request.form.is_backward() {
-        survey.chunks.iter().rev().collect()
-    } else {
-        survey.chunks.iter().collect()
-    };
-    let written = std::thread::scope(|scope| {
-        let (tasks, queue) = sync_channel::<Task<'_>>(request.threads);
-        let (promised, parts) = sync_channel::<(&Chunk, Receiver<Part>)>(request.threads + AHEAD);
-        let queue = Arc::new(Mutex::new(queue));
-        for _ in 0..request.threads.max(1) {
-            let (queue, survey, fates) = (Arc::clone(&queue), &survey, &fates);
-            scope.spawn(move || {
-                loop {
-                    let task = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                    let Ok((chunk, answer)) = task else { break };
-                    let part = chunk_part(request, survey, chunk, fates, shared);
-                    progress.read.fetch_add(chunk.end - chunk.start, Ordering::Relaxed);
-                    let _ = answer.send(part);
-                }
-            });
-        }
-        drop(queue);
-        scope.spawn(move || {
-            for chunk in order {
-                let (answer, part) = sync_channel(1);
-                if promised.send((chunk, part)).is_err() || tasks.send((chunk, answer)).is_err() {
-                    break;
-                }
-            }
-        });
-        write_parts(request, parts, progress, out, outcome)
-    });
-    written?;
-    survey.broken.map_or(Ok(()), Err)
-}
-
-/// Writes the parts in order, up to the first that failed.
-fn write_parts(
-    request: &Request,
-    parts: Receiver<(&Chunk, Receiver<Part>)>,
-    progress: &Progress,
-    out: &mut dyn Write,
-    outcome: &mut Outcome,
-) -> Result<(), TraceError> {
-    let mut format: Option<Vec<u8>> = None;
-    for (chunk, part) in parts {
-        let Ok(mut part) = part.recv() else {
-            return Err(TraceError::Option("a worker ended without an answer".into()));
-        };
-        if request.form == Form::ExactRollback && part.pieces.len() > 0 {
-            let statement = exact::format_statement(&chunk.format);
-            if format.as_ref() != Some(&statement) {
-                out.write_all(&statement).map_err(TraceError::io("write the output"))?;
-                format = Some(statement);
-            }
-        }
-        if request.form.is_backward()
-            && let Some(error) = part.error
-        {
-            return Err(error); // what is newer in this part cannot be read: nothing older may be taken back
-        }
-        part.pieces.drain(out).map_err(TraceError::io("write the output"))?;
-        outcome.take(&mut part);
-        if let Some(error) = part.error {
-            return Err(error);
-        }
-        if progress.stop.load(Ordering::Relaxed) {
-            return Err(TraceError::Option("stopped by a signal: the output is not complete".into()));
-        }
-    }
-    Ok(())
-}
-
 impl Outcome {
-    fn take(&mut self, part: &mut Part) {
+    /// Adds what came of a part.
+    pub(super) fn take(&mut self, part: &mut Part) {
         self.counts.add(&part.counts);
         for warning in std::mem::take(&mut part.warnings) {
             if !self.warnings.contains(&warning) {
@@ -317,186 +170,5 @@ impl Outcome {
                 none => *none = Some(stats),
             }
         }
-    }
-}
-
-fn chunk_part(
-    request: &Request,
-    survey: &Survey,
-    chunk: &Chunk,
-    fates: &Arc<Fates>,
-    shared: &Arc<Shared>,
-) -> Part {
-    let Some(path) = survey.files.get(chunk.file) else {
-        return Part::of(TraceError::Option("a file is missing".into()));
-    };
-    let mut file = match BinlogFile::open_at(path, chunk.start) {
-        Ok(file) => file,
-        Err(error) => return Part::of(error.into()),
-    };
-    let mut walk = Walk::new(request, Known::new(Arc::clone(&chunk.names), Arc::clone(shared)));
-    walk.first_file = chunk.file == 0;
-    walk.last_file = chunk.file + 1 == survey.files.len();
-    let mut sink = Sink::new(request, fates, chunk.checksum);
-    let mut decoder = Decoder::new();
-    decoder.verify_checksums(request.verify_checksums);
-    decoder.set_file(file.name());
-    let walked = with!(&mut sink, out => {
-        let done = prime(&mut decoder, chunk).and_then(|()| {
-            let mut raw = decoder.spare();
-            while file.offset() < chunk.end && file.read_raw(&mut raw)? {
-                decoder.push(raw);
-                while let Some(event) = decoder.next()? {
-                    walk.take(&event, out)?;
-                }
-                raw = decoder.spare();
-            }
-            Ok(())
-        });
-        if walk.idle() { done } else { walk.abandon(out).and(done) }
-    });
-    let mut part = sink.finish(walk.counts);
-    part.error = walked.err();
-    part
-}
-
-/// Tells the decoder how the events are laid out.
-fn prime(decoder: &mut Decoder, chunk: &Chunk) -> Result<(), TraceError> {
-    if chunk.start > 4 && !chunk.format.is_empty() {
-        decoder.push(RawEvent { bytes: chunk.format.to_vec(), start: Some(4) });
-        while decoder.next()?.is_some() {}
-    }
-    Ok(())
-}
-
-/// Reads what comes once, one input after the other.
-fn streams(
-    request: &Request,
-    inputs: Vec<Input>,
-    names: Names,
-    progress: &Progress,
-    shared: &Arc<Shared>,
-    out: &mut dyn Write,
-    outcome: &mut Outcome,
-) -> Result<(), TraceError> {
-    let checksum = FormatDescription::default().checksum;
-    let mut sink = Sink::new(request, &Arc::new(Fates::default()), checksum);
-    let mut walk = Walk::new(request, Known::new(Arc::new(names), Arc::clone(shared)));
-    let mut follows = (!request.allow_gaps).then(Follows::default);
-    let (count, mut before) = (inputs.len(), None);
-    let mut done = Ok(());
-    for (index, input) in inputs.into_iter().enumerate() {
-        walk.first_file = index == 0;
-        walk.last_file = index + 1 == count;
-        let name = input.name().to_owned();
-        done = input.into_reader(&progress.read).and_then(|reader| {
-            stream(
-                request,
-                &name,
-                reader,
-                &mut walk,
-                &mut sink,
-                follows.as_mut(),
-                before.as_deref(),
-                progress,
-                out,
-            )
-        });
-        before = Some(name);
-        if done.is_err() || walk.beyond {
-            break;
-        }
-    }
-    let abandoned = if walk.idle() { Ok(()) } else { with!(&mut sink, out => walk.abandon(out)) };
-    let mut part = sink.finish(walk.counts);
-    part.pieces.drain(out).map_err(TraceError::io("write the output"))?;
-    outcome.take(&mut part);
-    done.and(abandoned)
-}
-
-/// Where events come from one by one.
-enum Source {
-    File(BinlogFile),
-    Live(Live),
-}
-
-impl Source {
-    /// The next event into a buffer that was used before; false after the last.
-    fn read_raw(&mut self, raw: &mut RawEvent) -> Result<bool, TraceError> {
-        match self {
-            Self::File(file) => Ok(file.read_raw(raw)?),
-            Self::Live(live) => match live.next_raw()? {
-                Some(next) => {
-                    *raw = next;
-                    Ok(true)
-                }
-                None => Ok(false),
-            },
-        }
-    }
-}
-
-#[allow(clippy::too_many_arguments)] // the parts of one call
-fn stream(
-    request: &Request,
-    name: &str,
-    reader: Reader,
-    walk: &mut Walk<'_>,
-    sink: &mut Sink<'_>,
-    mut follows: Option<&mut Follows>,
-    before: Option<&str>,
-    progress: &Progress,
-    out: &mut dyn Write,
-) -> Result<(), TraceError> {
-    let mut decoder = Decoder::new();
-    decoder.verify_checksums(request.verify_checksums);
-    let mut source = match reader {
-        Reader::Live(live) => Source::Live(live),
-        Reader::Bytes(reader) => {
-            decoder.set_file(name);
-            Source::File(BinlogFile::from_reader(name, reader)?)
-        }
-    };
-    if let (Some(follows), Source::File(_)) = (&mut follows, &source) {
-        follows.begin(name)?;
-    }
-    let mut raw = decoder.spare();
-    while source.read_raw(&mut raw)? {
-        decoder.push(raw);
-        while let Some(event) = decoder.next()? {
-            if let Some(follows) = &mut follows {
-                match &event.body {
-                    Body::PreviousGtids(set) => follows.previous(set, before)?,
-                    Body::Gtid(gtid) => gtid.gtid.iter().for_each(|gtid| follows.gtid(gtid)),
-                    Body::Rotate { file, artificial: false, .. } => follows.rotate(file),
-                    _ => {}
-                }
-            }
-            with!(&mut *sink, out => walk.take(&event, out))?;
-        }
-        raw = decoder.spare();
-        if walk.idle() {
-            let live = matches!(source, Source::Live(_));
-            if let Some(pieces) = sink.pieces().filter(|pieces| pieces.len() >= if live { 1 } else { FLUSH })
-            {
-                let write = |source| TraceError::Io { what: "write the output".into(), source };
-                pieces.drain(out).map_err(write)?;
-                if live {
-                    out.flush().map_err(write)?;
-                }
-            }
-            if walk.beyond {
-                return Ok(());
-            }
-            if progress.stop.load(Ordering::Relaxed) {
-                return Err(TraceError::Option("stopped by a signal: the output is not complete".into()));
-            }
-        }
-    }
-    match walk.open_since() {
-        Some(start) => {
-            Err(TraceError::Open { file: decoder.file().to_string(), start, offset: decoder.offset() })
-        }
-        None => Ok(()),
     }
 }

@@ -41,11 +41,15 @@ pub(super) struct Survey {
     pub(super) fates: Fates,
     /// Where the input ends too early.
     pub(super) broken: Option<TraceError>,
+    /// The border that was asked for lies between two transactions.
+    pub(super) border_met: bool,
 }
 
 /// The state of one look.
 struct Look<'r> {
     request: &'r Request,
+    border: Option<(usize, u64)>,
+    border_met: bool,
     follows: Follows,
     fates: Fates,
     ddl: Vec<Ddl>,
@@ -69,15 +73,19 @@ struct Place {
 }
 
 impl Survey {
-    /// Looks at the files. `names` are the tables at the beginning or, with `from_end`, at the end.
+    /// Looks at the files. `names` are the tables at the beginning or, with `from_end`, at the end. A chunk ends at
+    /// `border` (file and offset), whatever its size.
     pub(super) fn new(
         files: Vec<PathBuf>,
         request: &Request,
         names: Names,
         from_end: bool,
+        border: Option<(usize, u64)>,
     ) -> Result<Self, TraceError> {
         let mut look = Look {
             request,
+            border,
+            border_met: false,
             follows: Follows::default(),
             fates: Fates::looked_at(),
             ddl: Vec::new(),
@@ -92,7 +100,7 @@ impl Survey {
             look.file(path, index, index + 1 == files.len(), before.take())?;
             before = Some(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
         }
-        let Look { fates, ddl, mut chunks, broken, .. } = look;
+        let Look { fates, ddl, mut chunks, broken, border_met, .. } = look;
         let mut names = Arc::new(names.at_beginning(ddl.iter(), from_end));
         let mut statements = ddl.iter();
         let mut done = 0;
@@ -104,7 +112,7 @@ impl Survey {
             done = chunk.ddl_before;
             chunk.names = Arc::clone(&names);
         }
-        Ok(Self { files, chunks, fates, broken })
+        Ok(Self { files, chunks, fates, broken, border_met })
     }
 }
 
@@ -122,6 +130,21 @@ fn broken_before(broken: TraceError, next: &Path, request: &Request) -> TraceErr
 }
 
 impl Look<'_> {
+    fn beginning(&self, file: usize, last: bool, offset: u64, before: Option<String>) -> Place {
+        Place {
+            file,
+            last,
+            chunk_start: offset,
+            format: Arc::default(),
+            checksum: Checksum::None,
+            ddl_before: self.ddl.len(),
+            wanted: self.request.form == Form::Events,
+            tx: None,
+            begun: false,
+            before,
+        }
+    }
+
     fn file(
         &mut self,
         path: &Path,
@@ -136,19 +159,12 @@ impl Look<'_> {
         let mut decoder = Decoder::new();
         decoder.verify_checksums(false); // the workers compare them
         decoder.set_file(file.name());
-        let mut place = Place {
-            file: index,
-            last,
-            chunk_start: file.offset(),
-            format: Arc::default(),
-            checksum: Checksum::None,
-            ddl_before: self.ddl.len(),
-            wanted: self.request.form == Form::Events,
-            tx: None,
-            begun: false,
-            before,
-        };
+        let mut place = self.beginning(index, last, file.offset(), before);
         loop {
+            if self.border == Some((index, file.offset())) && place.tx.is_none() {
+                self.cut(&mut place, file.offset());
+                self.border_met = true;
+            }
             let mut raw = decoder.spare();
             match file.read_raw(&mut raw) {
                 Ok(true) => {}

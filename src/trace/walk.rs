@@ -56,7 +56,8 @@ pub(super) struct Statement<'q> {
 }
 
 /// What was seen, to be held against what came out.
-#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Counts {
     /// Events read, those within compressed transactions among them.
     pub events: u64,
@@ -106,6 +107,8 @@ pub(super) struct Walk<'r> {
     pub(super) last_file: bool,
     /// A transaction lay beyond the time to stop at.
     pub(super) beyond: bool,
+    /// Statements that moved the schema, database and text, where they are kept.
+    pub(super) moved: Option<Vec<(String, String)>>,
 }
 
 impl<'r> Walk<'r> {
@@ -121,6 +124,7 @@ impl<'r> Walk<'r> {
             first_file: true,
             last_file: true,
             beyond: false,
+            moved: None,
         }
     }
 
@@ -284,6 +288,9 @@ impl<'r> Walk<'r> {
         match Ddl::read(&query.sql, &query.schema) {
             Ok(ddl) => {
                 self.known.follow(&ddl);
+                if let (true, Some(moved)) = (ddl.moves(), &mut self.moved) {
+                    moved.push((query.schema.to_string(), query.sql.to_string()));
+                }
                 ddl
             }
             Err(why) => {

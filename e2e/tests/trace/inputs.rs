@@ -12,7 +12,7 @@ use e2e::{MysqlOptions, MysqlServer, Scratch};
 use crate::rig::{Ran, trace, trace_from};
 
 /// Three binlog files with numbered inserts, one transaction each; copies outside the server's folder.
-async fn three_files(options: MysqlOptions) -> (MysqlServer, Scratch, Vec<PathBuf>) {
+pub(crate) async fn three_files(options: MysqlOptions) -> (MysqlServer, Scratch, Vec<PathBuf>) {
     let server = MysqlServer::start(options).await;
     server.run(&["CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY, v VARCHAR(20))"]).await;
     for file in 0..3 {
@@ -33,12 +33,12 @@ async fn three_files(options: MysqlOptions) -> (MysqlServer, Scratch, Vec<PathBu
     (server, scratch, copies)
 }
 
-fn with<'a>(args: &[&'a str], files: &'a [PathBuf]) -> Vec<&'a str> {
+pub(crate) fn with<'a>(args: &[&'a str], files: &'a [PathBuf]) -> Vec<&'a str> {
     args.iter().copied().chain(files.iter().map(|file| file.to_str().unwrap())).collect()
 }
 
 /// The ids that a trace's statements insert or delete, in order.
-fn ids(ran: &Ran) -> Vec<u32> {
+pub(crate) fn ids(ran: &Ran) -> Vec<u32> {
     let number = |line: &str| -> Option<u32> {
         let rest = line.split_once("VALUES (").or_else(|| line.split_once("WHERE `id`="))?.1;
         rest.split([',', ' ', ')']).next()?.parse().ok()

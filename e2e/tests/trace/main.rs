@@ -7,9 +7,12 @@
     clippy::string_slice
 )]
 
+mod checkpoint;
+mod clouds;
 mod inputs;
 mod oracle;
 mod rig;
 mod schemas;
+mod search;
 mod selection;
 mod tables;

@@ -33,8 +33,16 @@ pub(crate) fn trace<S: AsRef<std::ffi::OsStr>>(args: &[S]) -> Ran {
 }
 
 pub(crate) fn trace_from<S: AsRef<std::ffi::OsStr>>(args: &[S], input: Stdio) -> Ran {
-    let output =
-        Command::new(binary()).arg("trace").args(args).stdin(input).output().expect("run the program");
+    ran(Command::new(binary()).arg("trace").args(args).stdin(input))
+}
+
+/// The same with these environment variables.
+pub(crate) fn trace_with<S: AsRef<std::ffi::OsStr>>(args: &[S], env: &[(&str, &str)]) -> Ran {
+    ran(Command::new(binary()).arg("trace").args(args).envs(env.iter().copied()).stdin(Stdio::null()))
+}
+
+fn ran(command: &mut Command) -> Ran {
+    let output = command.output().expect("run the program");
     Ran {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -111,13 +111,21 @@ pub(super) enum EventArg {
 /// Input, names, selection, output: the same for all.
 #[derive(Debug, Args)]
 pub(super) struct TraceArgs {
-    /// Binlog files in order, also .gz and .zst, also http(s):// URLs; `-` is the standard input.
-    #[arg(required_unless_present = "from")]
+    /// Binlog files in order, also .gz and .zst, also http(s):// URLs, s3://bucket/key, s3://bucket/folder/ (all binlogs
+    /// in it); `-` is the standard input.
+    #[arg(required_unless_present_any = ["from", "manifest"])]
     pub(super) files: Vec<PathBuf>,
     /// A server to stream from: mysql://user@host:3306/, from its oldest binlog unless --start-file or
-    /// --executed-gtids say otherwise. The password is read from MYSQL_PWD.
+    /// --executed-gtids say otherwise; the password is read from MYSQL_PWD. Or the binlogs that Aliyun RDS keeps of an
+    /// instance: aliyun://INSTANCE?region=cn-hangzhou, with &link=public outside its region, &host=ID for one host's.
     #[arg(long, value_name = "URL", conflicts_with = "files")]
     pub(super) from: Option<String>,
+    /// A list of binlog files, JSON or YAML: [{name, url, size, startTime, endTime}, ...], in any order. Those that meet
+    /// --start-time and --stop-time are fetched.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "from"])]
+    pub(super) manifest: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) cloud: CloudArgs,
     /// With --from: the binlog file to begin with.
     #[arg(long, requires = "from")]
     pub(super) start_file: Option<String>,
@@ -130,6 +138,10 @@ pub(super) struct TraceArgs {
     /// Writes here instead of to the standard output.
     #[arg(long)]
     pub(super) out: Option<PathBuf>,
+    /// Keeps in this file how far the trace has come: the same command after an interrupt goes on from there. For sql and
+    /// events, with --out.
+    #[arg(long, value_name = "FILE", requires = "out")]
+    pub(super) checkpoint: Option<PathBuf>,
     /// A file of CREATE TABLE statements, as `mysqldump --no-data` writes it; `DB=FILE` where it names no database.
     #[arg(long, value_name = "[DB=]FILE", conflicts_with = "schema_from")]
     pub(super) ddl: Vec<String>,
@@ -142,6 +154,9 @@ pub(super) struct TraceArgs {
     /// Accepts files that do not follow each other.
     #[arg(long)]
     pub(super) allow_gaps: bool,
+    /// With --start-time: also reads the files that lie before it, for the DDL in them.
+    #[arg(long)]
+    pub(super) read_all: bool,
     /// Does not compare checksums.
     #[arg(long)]
     pub(super) no_checksums: bool,
@@ -150,6 +165,24 @@ pub(super) struct TraceArgs {
     pub(super) threads: Option<u16>,
     #[command(flatten)]
     pub(super) selection: SelectionArgs,
+}
+
+/// How clouds are reached.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Clouds")]
+pub(super) struct CloudArgs {
+    /// Access keys for aliyun:// and s3://: a file of `name = value` lines or a folder as a Secret is mounted, with
+    /// accessKeyId, accessKeySecret and perhaps securityToken. Else they are read from the environment
+    /// (ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET, ALIBABA_CLOUD_SECURITY_TOKEN; AWS_ACCESS_KEY_ID,
+    /// AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN).
+    #[arg(long, value_name = "PATH")]
+    pub(super) credentials: Option<PathBuf>,
+    /// Address of an S3-compatible store, for s3:// URLs; without it AWS'.
+    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL")]
+    pub(super) s3_endpoint: Option<String>,
+    /// Region that requests to it are signed for; without it us-east-1.
+    #[arg(long, value_name = "REGION", env = "AWS_REGION")]
+    pub(super) s3_region: Option<String>,
 }
 
 /// Which changes.

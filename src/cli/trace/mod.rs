@@ -1,47 +1,46 @@
 //! `trace`: binlogs as SQL, rollback, statistics, events.
 
 mod args;
+mod inputs;
 mod progress;
 mod selection;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
 use std::sync::atomic::Ordering;
-
-use tokio::runtime::Handle;
 
 pub(super) use args::TraceCommand;
 use args::{ChangeFormat, StatsFormat, TraceArgs};
 
 use super::exit::Exit;
 use super::signals;
-use crate::binlog::StreamStart;
-use crate::model::{BinlogPosition, Secret, ServerOptions};
 use crate::source::{Source, SourceOptions};
-use crate::trace::{Form, Input, Outcome, Progress, Request, Schema, TraceError, run};
+use crate::trace::{Checkpoint, Form, Input, Outcome, Progress, Request, Schema, TraceError, run};
 
 /// Bytes of output written at once.
 const BUFFER: usize = 1 << 18;
 /// Threads without `--threads`, at most.
 const MAX_THREADS: usize = 8;
 
+/// All that a trace is run with.
+struct Plan {
+    request: Request,
+    stats: StatsFormat,
+    schema: Schema,
+    inputs: Vec<Input>,
+    out: Box<dyn Write + Send>,
+    checkpoint: Option<Checkpoint>,
+    progress: Progress,
+}
+
 /// Does what the command says.
 pub(super) async fn trace(command: TraceCommand) -> Exit {
-    let (request, args, stats) = match parts(command) {
-        Ok(parts) => parts,
+    let plan = match Box::pin(plan(command)).await {
+        Ok(Some(plan)) => plan,
+        Ok(None) => return Exit::Done,
         Err(error) => return failed(&error),
     };
-    let schema = match schema(&args).await {
-        Ok(schema) => schema,
-        Err(error) => return failed(&error),
-    };
-    let progress = Progress::default();
-    let live = match live(&args).await {
-        Ok(live) => live,
-        Err(error) => return failed(&error),
-    };
-    let stop = std::sync::Arc::clone(&progress.stop);
+    let stop = std::sync::Arc::clone(&plan.progress.stop);
     let mut stopped = match signals::shutdown() {
         Ok(stopped) => stopped,
         Err(error) => return super::run::findings(&error),
@@ -51,10 +50,37 @@ pub(super) async fn trace(command: TraceCommand) -> Exit {
             stop.store(true, Ordering::Relaxed);
         }
     });
-    let worked =
-        tokio::task::spawn_blocking(move || work(&request, &args, live, schema, &progress, stats)).await;
+    let worked = tokio::task::spawn_blocking(move || work(plan)).await;
     watch.abort();
     worked.unwrap_or_else(|error| super::run::findings(&error))
+}
+
+/// Looks everything up that the trace needs; `None` where an earlier run has done it all.
+async fn plan(command: TraceCommand) -> Result<Option<Plan>, TraceError> {
+    let (request, args, stats) = parts(command)?;
+    let (checkpoint, out): (_, Box<dyn Write + Send>) = match (&args.checkpoint, &args.out) {
+        (Some(path), Some(out)) => {
+            let (checkpoint, file) = Checkpoint::open(path, out, &request)?;
+            if checkpoint.is_done() {
+                eprintln!(
+                    "nothing is left to do: {} is whole; remove {} to begin anew",
+                    out.display(),
+                    path.display()
+                );
+                return Ok(None);
+            }
+            (Some(checkpoint), Box::new(file))
+        }
+        (_, Some(out)) => {
+            let create = |source| TraceError::Io { what: format!("write {}", out.display()), source };
+            (None, Box::new(File::create(out).map_err(create)?))
+        }
+        (_, None) => (None, Box::new(io::stdout())),
+    };
+    let schema = schema(&args).await?;
+    let progress = Progress::default();
+    let inputs = inputs::inputs(&args, &request, &progress, checkpoint.as_ref()).await?;
+    Ok(Some(Plan { request, stats, schema, inputs, out, checkpoint, progress }))
 }
 
 /// The request, and how statistics are printed.
@@ -90,6 +116,7 @@ fn parts(command: TraceCommand) -> Result<(Request, TraceArgs, StatsFormat), Tra
     request.selection.check()?;
     request.allow_trailing = args.allow_trailing;
     request.allow_gaps = args.allow_gaps;
+    request.read_all = args.read_all;
     request.verify_checksums = !args.no_checksums;
     let cores = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
     request.threads = args.threads.map_or(cores, usize::from);
@@ -106,7 +133,7 @@ async fn schema(args: &TraceArgs) -> Result<Schema, TraceError> {
         schema.add_file(file.as_ref(), database)?;
     }
     if let Some(url) = &args.schema_from {
-        let server = server(url)?;
+        let server = inputs::server(url)?;
         let source = Source::new(SourceOptions { server, ..SourceOptions::default() })?;
         for (database, ddl) in source.table_ddl(&[]).await? {
             schema.add_live(&database, &ddl);
@@ -115,93 +142,12 @@ async fn schema(args: &TraceArgs) -> Result<Schema, TraceError> {
     Ok(schema)
 }
 
-/// How to reach the server of a URL; the password may come from MYSQL_PWD.
-fn server(url: &str) -> Result<ServerOptions, TraceError> {
-    let fail = || {
-        TraceError::Option(format!("{url:?}: write mysql://user@host:3306/, with the password in MYSQL_PWD"))
-    };
-    let rest = url.strip_prefix("mysql://").ok_or_else(fail)?;
-    let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    let (user, address) = authority.rsplit_once('@').unwrap_or(("root", authority));
-    let (user, password) = user.split_once(':').unwrap_or((user, ""));
-    let (host, port) = match address.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| fail())?),
-        _ => (address, 3306),
-    };
-    let host = host.trim_matches(['[', ']']);
-    if host.is_empty() {
-        return Err(fail());
-    }
-    let password = if password.is_empty() {
-        std::env::var("MYSQL_PWD").unwrap_or_default()
-    } else {
-        password.to_owned()
-    };
-    Ok(ServerOptions {
-        host: host.to_owned(),
-        port,
-        username: user.to_owned(),
-        password: Secret::new(password),
-        ..ServerOptions::default()
-    })
-}
-
-/// The stream of `--from`.
-async fn live(args: &TraceArgs) -> Result<Option<Input>, TraceError> {
-    let Some(url) = &args.from else { return Ok(None) };
-    let server = server(url)?;
-    let start = match (&args.executed_gtids, &args.start_file) {
-        (Some(set), _) => {
-            let set = set.parse().map_err(|e| TraceError::Option(format!("--executed-gtids: {e}")))?;
-            StreamStart::Gtids(set)
-        }
-        (None, Some(file)) => StreamStart::File(BinlogPosition { file: file.clone(), offset: 4 }),
-        (None, None) => {
-            let source = Source::new(SourceOptions { server: server.clone(), ..SourceOptions::default() })?;
-            let oldest = source.binlogs().await?.into_iter().next();
-            let file =
-                oldest.ok_or_else(|| TraceError::Option(format!("{}: it has no binlogs", server.host)))?;
-            StreamStart::File(BinlogPosition { file: file.name, offset: 4 })
-        }
-    };
-    Input::live(&server, &start, args.follow, &Handle::current()).await.map(Some)
-}
-
-fn open(path: &Path, progress: &Progress) -> Result<Input, TraceError> {
-    match path.to_str() {
-        Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
-            Input::url(url, &Handle::current(), &progress.read)
-        }
-        _ => Input::open(path, &progress.read),
-    }
-}
-
-fn work(
-    request: &Request,
-    args: &TraceArgs,
-    live: Option<Input>,
-    schema: Schema,
-    progress: &Progress,
-    stats: StatsFormat,
-) -> Exit {
-    let files = args.files.iter().map(|path| open(path, progress));
-    let inputs: Result<Vec<Input>, TraceError> = live.into_iter().map(Ok).chain(files).collect();
-    let inputs = match inputs {
-        Ok(inputs) => inputs,
-        Err(error) => return failed(&error),
-    };
-    let out: Box<dyn Write> = match &args.out {
-        None => Box::new(io::stdout().lock()),
-        Some(path) => match File::create(path) {
-            Ok(file) => Box::new(file),
-            Err(source) => {
-                return failed(&TraceError::Io { what: format!("write {}", path.display()), source });
-            }
-        },
-    };
+fn work(plan: Plan) -> Exit {
+    let Plan { request, stats, schema, inputs, out, mut checkpoint, progress } = plan;
     let mut out = BufWriter::with_capacity(BUFFER, out);
-    let bar = progress::Bar::of(args.files.iter().map(std::path::PathBuf::as_path), progress);
-    let mut outcome = run(request, inputs, schema, progress, &mut out);
+    let sizes: Option<Vec<u64>> = inputs.iter().map(Input::size).collect();
+    let bar = progress::Bar::of(sizes.map(|sizes| sizes.iter().sum()), &progress);
+    let mut outcome = run(&request, inputs, schema, &progress, &mut out, checkpoint.as_mut());
     drop(bar);
     if let Some(counted) = &mut outcome.stats {
         let text = match stats {

@@ -1,7 +1,6 @@
 //! A bar on a terminal while a trace runs.
 
 use std::io::IsTerminal as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -21,13 +20,13 @@ pub(super) struct Bar {
 }
 
 impl Bar {
-    /// Shows how much of these files has been read, with rate and time left.
-    pub(super) fn of<'p>(files: impl Iterator<Item = &'p Path>, progress: &Progress) -> Self {
+    /// Shows how much of so many bytes has been read, with rate and time left; without time where nobody knows how many.
+    pub(super) fn of(total: Option<u64>, progress: &Progress) -> Self {
         let done = Arc::new(AtomicBool::new(false));
         if !std::io::stderr().is_terminal() {
             return Self { done, thread: None };
         }
-        let total: u64 = files.map(|file| std::fs::metadata(file).map_or(0, |found| found.len())).sum();
+        let total = total.unwrap_or(0);
         let (read, ended) = (Arc::clone(&progress.read), Arc::clone(&done));
         let thread = std::thread::spawn(move || {
             let bar = if total > 0 { ProgressBar::new(total) } else { ProgressBar::no_length() };
