@@ -8,8 +8,8 @@ E2E_THREADS ?= 4
 E2E_ARGS ?=
 # Named, so that every verb selects the whole workspace and cargo builds dependencies once.
 UNIT_TESTS := $(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) simulator
-# Minutes of kills and restarts: in `make test-all` only.
-E2E_LARGE := predecessor
+# Minutes of kills and restarts, replicas that lag, the harness itself: in `make test-all` only.
+E2E_LARGE := harness large_transaction predecessor reader
 E2E_TESTS := $(filter-out $(E2E_LARGE),$(patsubst e2e/tests/%.rs,%,$(wildcard e2e/tests/*.rs))) bad_input decoder engine property shapes trace
 
 .PHONY: help
@@ -52,6 +52,11 @@ e2e: servers ## tests on real servers; E2E_ARGS="NAME" picks some
 	cargo build --workspace --bin binlog-operator --locked
 	cargo test --workspace --locked --no-fail-fast $(E2E_TESTS:%=--test %) -- --test-threads $(E2E_THREADS) $(E2E_ARGS)
 
+.PHONY: large
+large: servers ## the tests on real servers that are too long for every change
+	cargo build --workspace --bin binlog-operator --locked
+	cargo test --workspace --locked --no-fail-fast $(E2E_LARGE:%=--test %) -- --test-threads $(E2E_THREADS) $(E2E_ARGS)
+
 .PHONY: cluster
 cluster: servers ## tests of the operator on a real Kubernetes API server (its first build takes minutes: not in `make test`)
 	scripts/kubernetes.sh install
@@ -75,7 +80,7 @@ test-all: ## the large set as well; writes docs/test-all.md
 .PHONY: bench
 bench: servers ## measure speed against the raw limit (docs/benchmarks.md)
 	cargo build --workspace --release --bin binlog-operator --locked
-	cargo bench --workspace --locked --bench decoder --bench sync --bench trace
+	cargo bench --workspace --locked --bench decoder --bench shards --bench sync --bench trace
 
 .PHONY: manifests
 manifests: ## write crds/, manifests/install.yaml and docs/reference.md anew, after a change of a resource or of the chart

@@ -21,11 +21,10 @@ part() {
 }
 
 kinds() { scripts/elasticsearch.sh install es7 && scripts/elasticsearch.sh install opensearch && scripts/mariadb.sh install; }
-predecessor() { cargo test --workspace --locked --test predecessor -- --test-threads "${E2E_THREADS:-4}"; }
 property() { PROPERTY_CASES=3000 PROPERTY_SEED=1000 cargo test --workspace --locked --test property; }
 long() { cargo test --workspace --locked --no-fail-fast --features e2e/long --test long -- --test-threads 1; }
 others() {
-  cargo test --workspace --locked --no-fail-fast --features e2e/long --test decoder --test sink --test source --test trace -- \
+  cargo test --workspace --locked --no-fail-fast --features e2e/long --test decoder --test shapes --test sink --test source --test trace -- \
     --test-threads "${E2E_THREADS:-4}" mariadb es7 opensearch speed every_table
 }
 
@@ -37,7 +36,7 @@ all() {
   part make pods
   part long
   part others
-  part predecessor
+  part make large
   part core
   part property
   return "$missed"

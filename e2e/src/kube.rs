@@ -18,6 +18,8 @@ impl Kube {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let authority = reqwest::Certificate::from_pem(authority).expect("the CA of the API server");
         let builder = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20));
+        // a connection belongs to the runtime that opened it: kept, it would end with another test
+        let builder = builder.http1_only().pool_max_idle_per_host(0);
         let client = builder.tls_certs_only([authority]).build().expect("HTTP client");
         Self { base: format!("https://127.0.0.1:{port}"), token: token.to_owned(), client }
     }

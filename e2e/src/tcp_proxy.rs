@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -36,11 +37,20 @@ impl TcpProxy {
 
     /// The same on another address of this machine, for those who cannot reach 127.0.0.1: pods.
     pub async fn start_on(address: &str, upstream: u16) -> Self {
+        Self::open(address, upstream, Duration::ZERO).await
+    }
+
+    /// A proxy that gives what the server says on so much later, as a network does.
+    pub async fn far(upstream: u16, delay: Duration) -> Self {
+        Self::open("127.0.0.1", upstream, delay).await
+    }
+
+    async fn open(address: &str, upstream: u16, delay: Duration) -> Self {
         let listener = TcpListener::bind((address, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let mode = watch::Sender::new(TcpMode::Pass);
         let accepted = Arc::new(AtomicU64::new(0));
-        let task = accept(listener, upstream, mode.clone(), Arc::clone(&accepted));
+        let task = accept(listener, (upstream, delay), mode.clone(), Arc::clone(&accepted));
         Self { address, mode, accepted, listener: tokio::spawn(task) }
     }
 
@@ -69,7 +79,7 @@ impl Drop for TcpProxy {
 
 async fn accept(
     listener: TcpListener,
-    upstream: u16,
+    upstream: (u16, Duration),
     mode: watch::Sender<TcpMode>,
     accepted: Arc<AtomicU64>,
 ) {
@@ -87,7 +97,11 @@ async fn accept(
     }
 }
 
-async fn connect(client: TcpStream, upstream: u16, mode: &watch::Sender<TcpMode>) -> std::io::Result<()> {
+async fn connect(
+    client: TcpStream,
+    (upstream, delay): (u16, Duration),
+    mode: &watch::Sender<TcpMode>,
+) -> std::io::Result<()> {
     flowing(mode).await;
     let server = TcpStream::connect(("127.0.0.1", upstream)).await?;
     client.set_nodelay(true)?;
@@ -96,8 +110,8 @@ async fn connect(client: TcpStream, upstream: u16, mode: &watch::Sender<TcpMode>
     let (from_server, to_server) = server.into_split();
     // Either side's end is the connection's end.
     tokio::select! {
-        end = pump(from_client, to_server, mode) => end,
-        end = pump(from_server, to_client, mode) => end,
+        end = pump(from_client, to_server, mode, Duration::ZERO) => end,
+        end = pump(from_server, to_client, mode, delay) => end,
     }
 }
 
@@ -105,11 +119,15 @@ async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     mode: &watch::Sender<TcpMode>,
+    delay: Duration,
 ) -> std::io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let size = from.read(&mut buffer).await?;
         flowing(mode).await;
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await; // the way of the bytes
+        }
         if size == 0 {
             return to.shutdown().await;
         }

@@ -14,8 +14,7 @@ const SETUP: &[&str] = &[
     "INSERT INTO {db}.items VALUES (1, 1, 10), (2, 1, 20), (3, 2, 30), (4, 3, 40)",
 ];
 
-async fn follow(server: &MysqlServer, name: &'static str) {
-    let mut plan = Plan::on(server, name);
+async fn follow(mut plan: Plan) {
     plan.setup = statements(SETUP);
     let select = |key: &str, filter: &str| {
         format!(
@@ -42,12 +41,19 @@ async fn follow(server: &MysqlServer, name: &'static str) {
 #[tokio::test]
 async fn the_server_logs_what_foreign_keys_do() {
     let server = MysqlServer::start(MysqlOptions::default()).await;
-    follow(&server, "logged").await;
+    follow(Plan::on(&server, "logged")).await;
 }
 
 #[tokio::test]
 async fn the_engine_does_it_unseen() {
     let options = MysqlOptions::default().flag("--innodb-native-foreign-keys=ON");
     let server = MysqlServer::start(options).await;
-    follow(&server, "unseen").await;
+    follow(Plan::on(&server, "unseen")).await;
+}
+
+#[cfg(feature = "long")]
+#[tokio::test]
+async fn on_mariadb_the_engine_does_it_unseen() {
+    let server = e2e::mariadb::MariaDb::start(&[]).await;
+    follow(Plan::at(server.opts().into(), server.port(), "unseen")).await;
 }

@@ -45,9 +45,14 @@ pub struct Plan {
 impl Plan {
     /// A plan on a server, with nothing in it yet.
     pub fn on(mysql: &MysqlServer, name: &'static str) -> Self {
+        Self::at(mysql.opts(), mysql.port(), name)
+    }
+
+    /// The same on any server.
+    pub fn at(opts: Opts, port: u16, name: &'static str) -> Self {
         Self {
-            opts: mysql.opts(),
-            port: mysql.port(),
+            opts,
+            port,
             name,
             setup: Vec::new(),
             sql: String::new(),
