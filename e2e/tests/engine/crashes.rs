@@ -150,7 +150,7 @@ async fn kill_nine_at_three_moments_loses_nothing() {
     stage.set("limits.batchActions", 50); // so that a build lasts
     let stage = Arc::new(stage);
     let marks = Marked::start(&stage).await;
-    let driver = stage.shop.drive(42, 450);
+    let driver = stage.shop.drive(42, 560);
     let (watch, begin) = (Watch::start(&stage), Instant::now());
 
     // 1. during the initial build
