@@ -45,14 +45,17 @@ pub(super) struct Scattered {
 impl Ready {
     /// The keys whose documents another shard may have too: where the routing may change all of them, else those
     /// that were seen elsewhere.
-    pub(super) fn scattered(&self, missing: &[usize], seen_elsewhere: impl Fn(&Key) -> bool) -> Vec<usize> {
+    pub(super) fn scattered(&self, missing: &[usize], elsewhere: &[usize]) -> Vec<usize> {
         if self.current.is_some() {
             return Vec::new();
         }
         let all = matches!(self.addresses.routing, Routing::Column(_));
+        if !all && elsewhere.is_empty() {
+            return Vec::new();
+        }
         let sound = self.actions.iter().enumerate().filter(|(action, _)| !self.void.contains(action));
         let touched = sound.map(|(_, at)| at).chain(missing).copied();
-        touched.filter(|at| all || self.keys.get(*at).is_some_and(&seen_elsewhere)).collect()
+        touched.filter(|at| all || elsewhere.contains(at)).collect()
     }
 
     /// Puts in what becomes of the documents of keys without a row.

@@ -86,7 +86,7 @@ impl LaneTask {
     async fn read(&mut self, keys: Arc<[Key]>, version: u64, taken: u64, seen: Seen) -> Input {
         let lane = self.number;
         let plan = self.shared.plan();
-        let addresses = self.shared.addresses(&plan);
+        let addresses = self.shared.addresses();
         let current = match self.shared.own_fields() {
             // before the rows are read: what is written holds for this state of the document only
             Some(own) => match Documents::look(&self.shared.sink, &addresses, own, &keys).await {
@@ -196,15 +196,17 @@ impl LaneTask {
                 *slot = Some(Verdict::Done);
             }
         }
-        let done = scattered.keys.iter().filter(|at| verdicts.get(**at) == Some(&Some(Verdict::Done)));
-        self.shared.found_everywhere(done.filter_map(|at| ready.keys.get(*at)));
+        if !scattered.keys.is_empty() {
+            let done = scattered.keys.iter().filter(|at| verdicts.get(**at) == Some(&Some(Verdict::Done)));
+            self.shared.found_everywhere(done.filter_map(|at| ready.keys.get(*at)));
+        }
         self.log(&ready, missing, &verdicts);
         Written::Verdicts(verdicts)
     }
 
     /// The documents of which it is not known whether another shard has an older one.
     async fn scattered(&self, ready: &Ready, missing: &[usize]) -> Result<Scattered, SinkError> {
-        let keys = ready.scattered(missing, |key| self.shared.is_misplaced(key));
+        let keys = ready.scattered(missing, &self.shared.misplaced(&ready.keys));
         if keys.is_empty() {
             return Ok(Scattered::default());
         }

@@ -149,7 +149,7 @@ pub(super) async fn sweep(
     let (cursor, page) = match shared.sink.sweep(below, cursor, SWEEP_PAGE).await {
         Ok(page) => {
             let plan = shared.plan();
-            let addresses = shared.addresses(&plan);
+            let addresses = shared.addresses();
             let key = |stale: &Stale| {
                 let key = addresses.ids.key_of(plan.key_columns(), &stale.id);
                 if addresses.is_elsewhere(&key, stale.routing.as_deref()) {

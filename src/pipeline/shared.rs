@@ -100,6 +100,15 @@ impl TaskOptions {
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// Where the documents of the plan's keys are.
+    fn addresses(&self, plan: &Plan) -> Addresses {
+        let columns = plan.key_columns();
+        // a template that cannot be read has been refused before the start
+        let ids = self.id_template.as_deref().and_then(|template| IdTemplate::parse(template, columns).ok());
+        let ids = ids.unwrap_or_else(|| IdTemplate::plain(columns.len()));
+        Addresses { ids, routing: Routing::of(self.routing.as_deref(), columns) }
+    }
+
     /// False for builds in a checkpoint that nobody asks for any more.
     pub(super) fn asks_for(&self, build: &str) -> bool {
         let mut asked = self.builds.iter().map(|build| &build.name).chain(&self.later_builds);
@@ -140,6 +149,8 @@ pub(super) struct Shared {
     plan: RwLock<Arc<Plan>>,
     /// The fields that the task writes, where others stay.
     own_fields: RwLock<Option<Arc<OwnFields>>>,
+    /// Where the documents of keys are, by the plan's key.
+    addresses: RwLock<Arc<Addresses>>,
     /// Keys whose documents a sweep found in another shard than they are written to.
     misplaced: Mutex<HashSet<Key>>,
     pub(super) clock: Clock,
@@ -178,6 +189,7 @@ impl Shared {
     ) -> Result<Self, std::io::Error> {
         let write_log = options.write_log.as_deref().map(WriteLog::open).transpose()?;
         let mapping = Mutex::new(Arc::new(plan.rules_in_words()));
+        let addresses = RwLock::new(Arc::new(options.addresses(&plan)));
         let plan = RwLock::new(Arc::new(plan));
         let pool = Semaphore::new(options.pool_size.unwrap_or(Semaphore::MAX_PERMITS));
         let (idle_readers, index_uuid, settled) = (Mutex::default(), Mutex::default(), Mutex::default());
@@ -188,6 +200,7 @@ impl Shared {
             walks: Mutex::default(),
             plan,
             own_fields: RwLock::default(),
+            addresses,
             misplaced: Mutex::default(),
             clock,
             done,
@@ -210,13 +223,8 @@ impl Shared {
     }
 
     /// Where the documents of keys are.
-    pub(super) fn addresses(&self, plan: &Plan) -> Arc<Addresses> {
-        let columns = plan.key_columns();
-        let template = self.options.id_template.as_deref();
-        // a template that cannot be read has been refused before the start
-        let ids = template.and_then(|template| IdTemplate::parse(template, columns).ok());
-        let ids = ids.unwrap_or_else(|| IdTemplate::plain(columns.len()));
-        Arc::new(Addresses { ids, routing: Routing::of(self.options.routing.as_deref(), columns) })
+    pub(super) fn addresses(&self) -> Arc<Addresses> {
+        Arc::clone(&self.addresses.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The fields that the task writes, where those of others stay.
@@ -233,8 +241,13 @@ impl Shared {
         self.misplaced.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
     }
 
-    pub(super) fn is_misplaced(&self, key: &Key) -> bool {
-        self.misplaced.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
+    /// Those of the keys that a sweep found elsewhere, by their places.
+    pub(super) fn misplaced(&self, keys: &[Key]) -> Vec<usize> {
+        let misplaced = self.misplaced.lock().unwrap_or_else(PoisonError::into_inner);
+        if misplaced.is_empty() {
+            return Vec::new();
+        }
+        keys.iter().enumerate().filter(|(_, key)| misplaced.contains(key)).map(|(at, _)| at).collect()
     }
 
     /// All shards have dealt with these.
@@ -252,6 +265,8 @@ impl Shared {
 
     pub(super) fn set_plan(&self, plan: Plan) {
         *self.mapping.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(plan.rules_in_words());
+        *self.addresses.write().unwrap_or_else(PoisonError::into_inner) =
+            Arc::new(self.options.addresses(&plan));
         *self.plan.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plan);
     }
 
