@@ -9,8 +9,8 @@ E2E_ARGS ?=
 # Named, so that every verb selects the whole workspace and cargo builds dependencies once.
 UNIT_TESTS := $(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) simulator
 # Minutes of kills and restarts, replicas that lag, the harness itself: in `make test-all` only.
-E2E_LARGE := harness large_transaction predecessor reader
-E2E_TESTS := $(filter-out $(E2E_LARGE),$(patsubst e2e/tests/%.rs,%,$(wildcard e2e/tests/*.rs))) bad_input decoder engine property shapes trace
+E2E_LARGE := large large_transaction
+E2E_TESTS := servers
 
 .PHONY: help
 help: ## list the verbs

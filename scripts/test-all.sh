@@ -21,10 +21,10 @@ part() {
 }
 
 kinds() { scripts/elasticsearch.sh install es7 && scripts/elasticsearch.sh install opensearch && scripts/mariadb.sh install; }
-property() { PROPERTY_CASES=3000 PROPERTY_SEED=1000 cargo test --workspace --locked --test property; }
+property() { PROPERTY_CASES=3000 PROPERTY_SEED=1000 cargo test --workspace --locked --test servers -- property; }
 long() { cargo test --workspace --locked --no-fail-fast --features e2e/long --test long -- --test-threads 1; }
 others() {
-  cargo test --workspace --locked --no-fail-fast --features e2e/long --test decoder --test shapes --test sink --test source --test trace -- \
+  cargo test --workspace --locked --no-fail-fast --features e2e/long --test servers -- \
     --test-threads "${E2E_THREADS:-4}" mariadb es7 opensearch speed every_table
 }
 

@@ -11,7 +11,7 @@ use binlog_operator::binlog::{BinlogError, BinlogFile, Body, Decoder, RawEvent, 
 use binlog_operator::model::{Class, Value};
 use proptest::prelude::*;
 
-/// Made by `e2e/tests/decoder/workload.rs` with shorter texts.
+/// Made by `e2e/tests/servers/decoder/workload.rs` with shorter texts.
 const REAL: &[u8] = include_bytes!("data/all-types.binlog");
 
 fn real_events() -> Vec<RawEvent> {

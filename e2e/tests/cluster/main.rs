@@ -13,12 +13,12 @@
 )]
 
 mod bad;
-#[path = "../bad_input/cases.rs"]
+#[path = "../servers/bad_input/cases.rs"]
 #[allow(dead_code, unreachable_pub, reason = "what the file's reader is asked besides")]
 mod cases;
 mod chart;
 mod crds;
-#[path = "../bad_input/ground.rs"]
+#[path = "../servers/bad_input/ground.rs"]
 #[allow(dead_code, unreachable_pub, reason = "what the file's reader is asked besides")]
 mod ground;
 mod manners;

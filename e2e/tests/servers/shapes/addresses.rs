@@ -1,0 +1,145 @@
+//! `routing` and `idTemplate`: one document for each row, where its routing leads to, and no older one elsewhere.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::rig::{PATIENCE, Plan, Rig, statements};
+use e2e::{Kind, shared};
+use serde_json::json;
+
+/// Each document's `_id` with its routing, also of one that several shards have.
+async fn places(rig: &Rig) -> Vec<(String, Option<String>)> {
+    let _ = rig.search.get(&format!("/{}/_refresh", rig.index)).await.ok();
+    let body = json!({"size": 10_000, "_source": false, "sort": ["_doc"]});
+    let found = rig.search.post(&format!("/{}/_search", rig.index), &body).await.ok().json();
+    let hits = found["hits"]["hits"].as_array().unwrap().iter();
+    let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+    let mut places: Vec<_> = hits.map(|hit| (text(&hit["_id"]).unwrap(), text(&hit["_routing"]))).collect();
+    places.sort();
+    places
+}
+
+/// What the places are where each row's routing is a column's value.
+async fn expected(rig: &Rig, sql: &str) -> Vec<(String, Option<String>)> {
+    use mysql_async::prelude::Queryable;
+    let rows: Vec<(String, String)> = rig.conn().await.query(sql.replace("{db}", &rig.db)).await.unwrap();
+    let places: BTreeMap<String, Option<String>> =
+        rows.into_iter().map(|(id, routing)| (id, Some(routing))).collect();
+    places.into_iter().collect()
+}
+
+/// Invariant 1: a document whose routing changes leaves nothing behind in its old shard.
+#[tokio::test]
+async fn a_changed_routing_moves_the_document() {
+    let mut plan = Plan::on(shared::mysql().await, "routed");
+    plan.shards = 5;
+    plan.setup = statements(&[
+        "CREATE TABLE {db}.tenants (id INT PRIMARY KEY, region VARCHAR(20))",
+        "CREATE TABLE {db}.orders (id INT PRIMARY KEY, tenant_id INT, total INT, KEY (tenant_id))",
+        "INSERT INTO {db}.tenants VALUES (1, 'eu'), (2, 'us'), (3, 'asia, \"far\"'), (4, 'af'), (5, 'Köln')",
+        "INSERT INTO {db}.orders WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 400)
+           SELECT n, 1 + n % 5, n FROM r",
+    ]);
+    let select = |key: &str, filter: &str| {
+        format!(
+            "SELECT {key}o.id, o.total, t.region FROM {{db}}.orders o JOIN {{db}}.tenants t ON t.id = o.tenant_id
+              WHERE {filter}"
+        )
+    };
+    plan.sql = select("", "o.id IN (:ids)");
+    plan.check = select("CAST(o.id AS CHAR), ", "TRUE");
+    plan.kinds = vec![Kind::Number, Kind::Number, Kind::Text];
+    plan.edit = |file, _| file.set("sink.elasticsearch.routing", "region");
+    let rig = Rig::start(plan).await;
+    let wanted =
+        "SELECT CAST(o.id AS CHAR), t.region FROM {db}.orders o JOIN {db}.tenants t ON t.id = o.tenant_id";
+    assert_eq!(places(&rig).await, expected(&rig, wanted).await);
+    for change in [
+        "UPDATE {db}.orders SET tenant_id = 1 + (tenant_id + 1) % 5",
+        "UPDATE {db}.tenants SET region = CONCAT(region, ' 2')",
+        "DELETE FROM {db}.orders WHERE id % 3 = 0",
+        "UPDATE {db}.tenants SET region = 'one' WHERE id < 4",
+        "UPDATE {db}.orders SET id = id + 1000 WHERE id % 5 = 1",
+        "UPDATE {db}.orders SET total = total + 1",
+    ] {
+        rig.run(&[change]).await;
+        rig.equal(change).await;
+        assert_eq!(places(&rig).await, expected(&rig, wanted).await, "after {change}");
+    }
+    rig.no_gap().await;
+}
+
+#[tokio::test]
+async fn a_row_without_routing_is_a_dead_letter_until_it_has_one() {
+    let mut plan = Plan::on(shared::mysql().await, "unrouted");
+    plan.shards = 2;
+    plan.setup = statements(&[
+        "CREATE TABLE {db}.orders (id INT PRIMARY KEY, region VARCHAR(20))",
+        "INSERT INTO {db}.orders VALUES (1, 'eu'), (2, NULL), (3, '')",
+    ]);
+    plan.sql = "SELECT o.id, o.region FROM {db}.orders o WHERE o.id IN (:ids)".into();
+    plan.check = "SELECT CAST(id AS CHAR), id, region FROM {db}.orders".into();
+    plan.kinds = vec![Kind::Number, Kind::Text];
+    plan.edit = |file, _| file.set("sink.elasticsearch.routing", "region");
+    let rig = Rig::launch(plan).await;
+    let two = async || {
+        let letters = rig.operator.metrics().await?.sum("binlog_operator_dead_letters", &[]);
+        if letters == Some(2.0) { Ok(()) } else { Err(format!("{letters:?} dead letters")) }
+    };
+    rig.operator.wait_until("two dead letters", PATIENCE, two).await;
+    rig.run(&["UPDATE {db}.orders SET region = 'us' WHERE id > 1"]).await;
+    rig.equal("a routing for all").await;
+}
+
+const KEY: &str = r"CONCAT('shop/', REPLACE(REPLACE(tenant, '\\', '\\\\'), '-', '\\-'), '-', id)";
+
+/// What a task without routing left, in several shards, and two documents that are nobody's.
+fn left_behind(index: &str) -> String {
+    let mut lines = String::new();
+    for n in 1..=60 {
+        for routing in ["x", "y", "z"] {
+            let id = format!("shop/t{}-{n}", n % 7);
+            let head = json!({"index": {"_index": index, "_id": id, "routing": routing}});
+            writeln!(lines, "{head}\n{{\"old\":true}}").unwrap();
+        }
+    }
+    for id in ["t1-1", "shop/t1-1000"] {
+        writeln!(lines, "{}\n{{}}", json!({"index": {"_index": index, "_id": id}})).unwrap();
+    }
+    lines
+}
+
+/// A column of the key never changes: nothing is deleted elsewhere, but for what stood there before.
+#[tokio::test]
+async fn documents_of_another_routing_go_with_the_build() {
+    let mut plan = Plan::on(shared::mysql().await, "tenants");
+    plan.shards = 3;
+    plan.setup = statements(&[
+        "CREATE TABLE {db}.orders (tenant VARCHAR(10), id INT, total INT, PRIMARY KEY (tenant, id))",
+        "INSERT INTO {db}.orders WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 60)
+           SELECT CONCAT('t', n % 7), n, n FROM r",
+    ]);
+    plan.sql = "SELECT o.tenant, o.id, o.total FROM {db}.orders o WHERE (o.tenant, o.id) IN (:ids)".into();
+    plan.check = format!("SELECT {KEY}, tenant, id, total FROM {{db}}.orders");
+    plan.kinds = vec![Kind::Text, Kind::Number, Kind::Number];
+    plan.edit = |file, _| {
+        let file = file.set("query.keys", json!(["tenant", "id"])).set("query.key", json!(null));
+        let file = file.set("sink.elasticsearch.routing", "tenant");
+        file.set("sink.elasticsearch.idTemplate", "shop/{tenant}-{id}")
+    };
+    plan.documents = left_behind;
+    let rig = Rig::start(plan).await;
+    let wanted = format!("SELECT {KEY}, tenant FROM {{db}}.orders");
+    assert_eq!(places(&rig).await, expected(&rig, &wanted).await);
+    for change in [
+        "DELETE FROM {db}.orders WHERE id % 4 = 0",
+        // what separates the columns is escaped within them
+        r"UPDATE {db}.orders SET tenant = 't-\\9' WHERE id % 4 = 1",
+        "UPDATE {db}.orders SET total = -1",
+    ] {
+        rig.run(&[change]).await;
+        rig.equal(change).await;
+        assert_eq!(places(&rig).await, expected(&rig, &wanted).await, "after {change}");
+    }
+    rig.no_gap().await;
+}

@@ -1,0 +1,145 @@
+//! Transforms through the full build and through the stream; bad values; rows that are skipped.
+
+use super::rig::{PATIENCE, Plan, Rig, statements};
+use e2e::stage::{wait_condition, wait_said};
+use e2e::{Kind, MysqlServer, Size, Stage, TaskFile, shared};
+use serde_json::{Value, json};
+
+fn plan(mysql: &MysqlServer, name: &'static str, edit: fn(TaskFile, &str) -> TaskFile) -> Plan {
+    Plan {
+        setup: statements(&[
+            "CREATE TABLE {db}.book (id BIGINT PRIMARY KEY, title VARCHAR(100), tags TEXT, meta TEXT, \
+             published DATE, la DECIMAL(9,6), lo DECIMAL(9,6), state VARCHAR(20) NOT NULL DEFAULT 'on')",
+            "INSERT INTO {db}.book VALUES (1, 'Rust', ' a; b;;c ', '{\"isbn\": \"X\", \"pages\": 1.50}', \
+             '2026-02-28', 52.52, 13.405, 'on'), (2, NULL, NULL, NULL, NULL, NULL, NULL, 'on'), \
+             (3, 'Gone', '', '{}', NULL, NULL, NULL, 'off')",
+        ]),
+        sql: "SELECT b.id, b.title AS `book.title`, b.tags, b.meta, b.published, b.la, b.lo, b.state \
+              FROM {db}.book b WHERE b.id IN (:ids)"
+            .to_owned(),
+        check: "SELECT CAST(id AS CHAR), id FROM {db}.book".to_owned(),
+        kinds: vec![Kind::Number],
+        edit,
+        ..Plan::on(mysql, name)
+    }
+}
+
+fn all(file: TaskFile, _: &str) -> TaskFile {
+    file.set(
+        "transforms",
+        json!([
+            {"skipWhen": {"field": "state", "values": ["off"]}},
+            {"remove": ["state"]},
+            {"splitFields": {"field": "tags", "sep": ";", "trim": true}},
+            {"jsonDecodeFields": ["meta"]},
+            {"rename": {"from": "meta.isbn", "to": "ISBN"}},
+            {"lowercase": ["book.title", "meta.ISBN"]},
+            {"dateFormat": {"field": "published", "to": "%d.%m.%Y"}},
+            {"geoPoint": {"field": "place", "lat": "la", "lon": "lo"}},
+            {"constant": {"field": "kind", "value": "book"}},
+            {"nest": {}},
+        ]),
+    )
+}
+
+fn lenient(file: TaskFile, _: &str) -> TaskFile {
+    file.set(
+        "transforms",
+        json!([
+            {"jsonDecodeFields": ["tags", "title"], "onBad": "Default", "default": {"bad": true}},
+            {"remove": ["title", "meta", "published", "la", "lo", "state"]},
+        ]),
+    )
+}
+
+async fn document(rig: &Rig, id: &str, wanted: Option<Value>) {
+    let what = format!("document {id}: {wanted:?}");
+    rig.operator
+        .wait_until(&what, PATIENCE, async || {
+            let doc = rig.search.doc(&rig.index, id).await;
+            let found: Option<Value> = doc.map(|doc| serde_json::from_str(&doc.source).unwrap());
+            if found == wanted { Ok(()) } else { Err(format!("{found:?}")) }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn every_transform_through_build_and_stream() {
+    let mysql = shared::mysql().await;
+    let plan = plan(mysql, "transforms", all);
+    let rig = Rig::launch(plan).await;
+    let book = |title: Value, tags: Value, meta: Value, published: Value, place: Value| {
+        json!({"book": {"title": title}, "tags": tags, "meta": meta, "published": published, "place": place,
+            "kind": "book"})
+    };
+    let with_id = |id: u32, mut book: Value| {
+        book["id"] = json!(id);
+        Some(book)
+    };
+    let exact: Value = serde_json::from_str(r#"{"ISBN": "x", "pages": 1.50}"#).unwrap();
+    let place: Value = serde_json::from_str(r#"{"lat": 52.520000, "lon": 13.405000}"#).unwrap();
+    let one = book(json!("rust"), json!(["a", "b", "c"]), exact.clone(), json!("28.02.2026"), place.clone());
+    document(&rig, "1", with_id(1, one)).await;
+    let none = || Value::Null;
+    document(&rig, "2", with_id(2, book(none(), none(), none(), none(), none()))).await;
+    document(&rig, "3", None).await;
+
+    rig.run(&[
+        "UPDATE {db}.book SET state = 'on', title = 'BACK' WHERE id = 3",
+        "UPDATE {db}.book SET state = 'off' WHERE id = 2",
+    ])
+    .await;
+    document(&rig, "2", None).await;
+    document(&rig, "3", with_id(3, book(json!("back"), json!([]), json!({}), none(), none()))).await;
+
+    // a bad value is one dead letter, healed by a good one
+    rig.run(&["UPDATE {db}.book SET meta = '{broken' WHERE id = 1"]).await;
+    let status = wait_condition(&rig.operator, "DeadLetters", "True").await;
+    assert!(status.ready, "{}", status.text);
+    let log = rig.operator.log();
+    let line = log.lines().find(|line| line.contains("dead letter")).unwrap();
+    assert!(line.contains("spec.transforms[3].jsonDecodeFields") && line.contains("\\\"meta\\\""), "{line}");
+    rig.run(&["UPDATE {db}.book SET meta = '[7]' WHERE id = 1"]).await;
+    let one = book(json!("rust"), json!(["a", "b", "c"]), json!([7]), json!("28.02.2026"), place);
+    document(&rig, "1", with_id(1, one)).await;
+    wait_condition(&rig.operator, "DeadLetters", "False").await;
+    rig.no_gap().await;
+}
+
+#[tokio::test]
+async fn bad_values_become_the_default_where_it_is_asked_for() {
+    let mysql = shared::mysql().await;
+    let mut plan = plan(mysql, "lenient", lenient);
+    plan.sql = plan.sql.replace("`book.title`", "title");
+    let rig = Rig::launch(plan).await;
+    document(&rig, "1", Some(json!({"id": 1, "tags": {"bad": true}}))).await;
+    document(&rig, "2", Some(json!({"id": 2, "tags": null}))).await;
+    rig.run(&["UPDATE {db}.book SET tags = '[1]' WHERE id = 1"]).await;
+    document(&rig, "1", Some(json!({"id": 1, "tags": [1]}))).await;
+    assert_eq!(rig.metric("dead_letters_total").await, 0);
+}
+
+/// Another transform is another document: everything is built anew.
+#[tokio::test]
+async fn an_edit_builds_anew_and_a_wrong_name_is_refused() {
+    let (mysql, elastic) = shared::both().await;
+    let mut stage = Stage::new(mysql, elastic, "edited", Size::SMALL).await;
+    let mut operator = stage.start();
+    stage.equal(&operator).await;
+    operator.terminate(PATIENCE).await;
+    stage.set("transforms", json!([{"remove": ["customer"]}]));
+    let mut operator = stage.start();
+    stage.settle(&operator).await;
+    let docs = stage.search.docs(&stage.index).await.unwrap();
+    assert!(docs.len() == 200 && docs.values().all(|doc| !doc.source.contains("customer")), "{docs:?}");
+    operator.terminate(PATIENCE).await;
+
+    stage.set("transforms", json!([{"remove": ["custommer"]}]));
+    let operator = stage.start();
+    let status = wait_said(&operator, "Preflight", "False Refused").await;
+    let words = status.condition("Preflight");
+    assert!(
+        words.contains("spec.transforms[0].remove: \"custommer\" is no field here; write one of id, "),
+        "{words}"
+    );
+}

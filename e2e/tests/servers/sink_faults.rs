@@ -1,0 +1,343 @@
+//! The sink where the way to the server misbehaves: what is lost, what was surely not done, what is secret.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use binlog_operator::model::Class;
+use binlog_operator::sink::{
+    Auth, DocumentRef, Outcome, Severity, Sink, SinkError, SinkOptions, Tls, Verdict,
+};
+use e2e::shared::{self, name};
+use e2e::{ElasticServer, Engine, Fault, FaultProxy, wait_until};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+fn options(addresses: &[&str], index: &str) -> SinkOptions {
+    let addresses = addresses.iter().map(|&address| address.to_owned()).collect();
+    let mut options = SinkOptions::new(addresses, index, "shop/orders");
+    options.settings = Some(json!({"number_of_replicas": 0}));
+    options
+}
+
+async fn ready(options: SinkOptions) -> Sink {
+    let sink = Sink::new(options).unwrap();
+    sink.prepare().await.unwrap();
+    sink
+}
+
+async fn write(sink: &Sink, ids: u64) -> Result<Vec<Verdict>, SinkError> {
+    let mut body = sink.body();
+    for id in 0..ids {
+        body.push_index(DocumentRef::new(&id.to_string(), 7), b"{}");
+    }
+    sink.bulk(&body.seal()).await
+}
+
+fn closed_port() -> String {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    format!("http://127.0.0.1:{port}")
+}
+
+/// Invariant 6.
+#[tokio::test]
+async fn statuses_of_whole_requests_have_a_class() {
+    let server = shared::elastic().await;
+    let proxy = FaultProxy::start(&server.url()).await;
+    let sink = ready(options(&[&proxy.url()], &name("statuses"))).await;
+    let cases = [
+        (429, Class::Retry, false),
+        (408, Class::Retry, true),
+        (500, Class::Retry, true),
+        (502, Class::Retry, true),
+        (503, Class::Retry, true),
+        (504, Class::Retry, true),
+        (413, Class::Retry, false),
+        (401, Class::Halt, false),
+        (403, Class::Halt, false),
+        (302, Class::Halt, true),
+        (404, Class::Halt, true),
+        (400, Class::Halt, true),
+    ];
+    for (code, class, unknown) in cases {
+        proxy.set(Fault::Status { code, share: 1.0 });
+        let error = write(&sink, 2).await.unwrap_err();
+        assert_eq!((error.class(), error.outcome_unknown()), (class, unknown), "{code}: {error}");
+    }
+    proxy.set(Fault::Status { code: 413, share: 1.0 });
+    assert!(matches!(write(&sink, 2).await, Err(SinkError::TooLarge { actions: 2, .. })));
+    let alone = write(&sink, 1).await.unwrap();
+    assert!(matches!(&alone[..], [Verdict::Rejected { kind, .. }] if kind == "too_large"), "{alone:?}");
+    proxy.set(Fault::Pass);
+    assert_eq!(write(&sink, 2).await.unwrap(), vec![Verdict::Done(Outcome::Created); 2]);
+}
+
+/// Invariant 5: an unknown outcome is told from a request that was never sent.
+#[tokio::test]
+async fn lost_answers_are_unknown_and_refused_connections_are_not() {
+    let server = shared::elastic().await;
+    let (search, index) = (server.search(), name("unknown"));
+    let proxy = FaultProxy::start(&server.url()).await;
+    let mut options = options(&[&proxy.url()], &index);
+    options.request_timeout = Duration::from_secs(3);
+    let sink = ready(options).await;
+
+    proxy.set(Fault::DropAnswer { share: 1.0 });
+    let error = write(&sink, 1).await.unwrap_err();
+    assert!(matches!(error, SinkError::Lost { .. }) && error.outcome_unknown(), "{error}");
+    assert!(search.doc(&index, "0").await.is_some(), "it was carried out");
+
+    for fault in [Fault::BlackHole, Fault::DelayAnswer(Duration::from_secs(10))] {
+        proxy.set(fault);
+        let begun = Instant::now();
+        let error = write(&sink, 1).await.unwrap_err();
+        assert!(error.outcome_unknown() && error.class() == Class::Retry, "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    }
+    let nobody = Sink::new(self::options(&[&closed_port()], &index)).unwrap();
+    let error = nobody.prepare().await.unwrap_err();
+    assert!(matches!(error, SinkError::Unreachable { .. }) && !error.outcome_unknown(), "{error}");
+    let finding = nobody.preflight().await.remove(0);
+    assert_eq!((finding.severity, finding.class), (Severity::Error, Class::Retry));
+    assert!(finding.remedy.contains("sink.elasticsearch.addresses"), "{finding}");
+}
+
+#[tokio::test]
+async fn another_address_is_used_where_one_fails() {
+    let server = shared::elastic().await;
+    let proxy = FaultProxy::start(&server.url()).await;
+    let sink = ready(options(&[&closed_port(), &proxy.url(), &server.url()], &name("failover"))).await;
+    let before = proxy.counts().seen;
+    write(&sink, 1).await.unwrap();
+    assert!(proxy.counts().seen > before, "it stays with the one that answered");
+    proxy.set(Fault::Cut);
+    assert!(
+        write(&sink, 1).await.unwrap_err().outcome_unknown(),
+        "the batch may have landed: nothing is resent"
+    );
+    write(&sink, 1).await.unwrap();
+}
+
+/// Invariant 2: other contents are another index, also where the server keeps its UUID and our alias.
+async fn a_restored_snapshot_is_another_index(server: &ElasticServer, folder: &Path) {
+    let (search, index) = (server.search(), name("restored"));
+    let sink = ready(options(&[&server.url()], &index)).await;
+    let first = sink.index_uuid().await.unwrap();
+    let location = json!({"type": "fs", "settings": {"location": folder}});
+    let _ = search.put("/_snapshot/backup", &location).await.ok();
+    let only = json!({"indices": index});
+    let _ = search.put("/_snapshot/backup/one?wait_for_completion=true", &only).await.ok();
+    let restore = async || {
+        let _ = search.post("/_snapshot/backup/one/_restore?wait_for_completion=true", &only).await.ok();
+        sink.index_uuid().await.unwrap()
+    };
+    let _ = search.call("POST", &format!("/{index}/_close"), None).await.unwrap().ok();
+    let second = restore().await;
+    let _ = search.delete(&format!("/{index}")).await.ok();
+    let third = restore().await;
+    assert!(first != second && second != third && first != third, "{first:?} {second:?} {third:?}");
+    assert_eq!(write(&sink, 1).await.unwrap(), vec![Verdict::Done(Outcome::Created)], "only the UUID tells");
+}
+
+#[tokio::test]
+async fn a_server_that_is_restored_and_killed() {
+    let backups = folder("backups");
+    let settings = ["http.max_content_length=1mb".to_owned(), format!("path.repo={}", backups.display())];
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let mut server = ElasticServer::start_with(Engine::Elasticsearch9, &settings).await;
+    a_restored_snapshot_is_another_index(&server, &backups).await;
+    a_killed_server_is_an_outage_and_the_index_comes_back(&mut server).await;
+    std::fs::remove_dir_all(&backups).ok();
+}
+
+fn folder(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("sink-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+async fn a_killed_server_is_an_outage_and_the_index_comes_back(server: &mut ElasticServer) {
+    let index = name("killed");
+    let sink = ready(options(&[&server.url()], &index)).await;
+    let state = sink.prepare().await.unwrap();
+    write(&sink, 10).await.unwrap();
+
+    let big = format!("{{\"t\":\"{}\"}}", "x".repeat(600_000));
+    let mut body = sink.body();
+    for id in ["a", "b"] {
+        body.push_index(DocumentRef::new(id, 7), big.as_bytes());
+    }
+    let bulk = body.seal();
+    let error = sink.bulk(&bulk).await.unwrap_err();
+    assert!(matches!(error, SinkError::TooLarge { actions: 2, .. }), "{error}");
+    let (left, right) = bulk.split().unwrap();
+    for half in [left, right] {
+        assert_eq!(sink.bulk(&half).await.unwrap(), [Verdict::Done(Outcome::Created)]);
+    }
+
+    server.kill9();
+    let error = write(&sink, 10).await.unwrap_err();
+    assert_eq!(error.class(), Class::Retry, "{error}");
+    server.boot().await;
+    wait_until("the sink writes again", Duration::from_secs(30), async || {
+        let verdicts = write(&sink, 10).await.map_err(|error| error.to_string())?;
+        let done = verdicts.iter().all(|v| matches!(v, Verdict::Done(Outcome::Updated)));
+        done.then_some(()).ok_or_else(|| format!("{verdicts:?}"))
+    })
+    .await;
+    assert_eq!(sink.prepare().await.unwrap(), state);
+}
+
+/// A server that gives one canned answer per connection and hands out what it was sent.
+async fn canned(answer: &'static str) -> (String, mpsc::UnboundedReceiver<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/some/prefix/", listener.local_addr().unwrap());
+    let (sender, requests) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut request = vec![0; 1 << 20];
+            let mut size = 0;
+            // One read may hold only a part; the pause is longer than a local client needs.
+            while let Ok(Ok(more)) =
+                tokio::time::timeout(Duration::from_millis(200), client.read(&mut request[size..])).await
+            {
+                size += more;
+                if more == 0 {
+                    break;
+                }
+            }
+            request.truncate(size);
+            sender.send(request).ok();
+            client.write_all(answer.as_bytes()).await.ok();
+        }
+    });
+    (url, requests)
+}
+
+const PREPARED: &str = "HTTP/1.1 200 OK\r\ncontent-length: 197\r\nconnection: close\r\n\r\n\
+    {\"orders\":{\"aliases\":{\"orders--binlogOperator\":{}},\"settings\":{\"index.uuid\":\"u\"},\"mappings\":\
+    {\"_meta\":{\"binlog-operator\":{\"tasks\":{\"shop/orders\":{\"shared\":false,\"synced\":true}}}}}}}\
+    \r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n";
+
+/// Invariant 12, and what DESIGN says of headers.
+#[tokio::test]
+async fn requests_are_plain_and_carry_the_login_in_its_header_only() {
+    for (auth, header) in [
+        (
+            Auth::Basic { username: "u".into(), password: "hunter2".into() },
+            "authorization: Basic dTpodW50ZXIy",
+        ),
+        (Auth::ApiKey("a2V5".into()), "authorization: ApiKey a2V5"),
+        (Auth::Bearer("token".into()), "authorization: Bearer token"),
+    ] {
+        let (url, mut requests) = canned(PREPARED).await;
+        let sink = Sink::new(SinkOptions { auth, ..options(&[&url], "orders") }).unwrap();
+        assert!(sink.prepare().await.unwrap().was_synced);
+        let error = write(&sink, 1).await.unwrap_err();
+        assert!(matches!(error, SinkError::BadAnswer { .. }) && error.outcome_unknown(), "{error}");
+        assert!(!format!("{error} {error:?} {sink:?}").contains("hunter2"));
+        let _describe = requests.recv().await.unwrap();
+        let bulk = String::from_utf8(requests.recv().await.unwrap()).unwrap();
+        let expected = "POST /some/prefix/orders--binlogOperator/_bulk?require_alias=true&";
+        assert!(bulk.starts_with(expected), "{bulk}");
+        for line in
+            [header, "content-type: application/x-ndjson", "accept: application/json", "content-length: 67"]
+        {
+            assert!(bulk.contains(&format!("{line}\r\n")), "{line} in {bulk}");
+        }
+        assert!(!bulk.contains("transfer-encoding") && !bulk.contains("accept-encoding"), "{bulk}");
+    }
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed() {
+    let (elsewhere, mut stolen) = canned(PREPARED).await;
+    let answer = format!("HTTP/1.1 307 Moved\r\nlocation: {elsewhere}\r\ncontent-length: 0\r\n\r\n");
+    let (url, _requests) = canned(answer.leak()).await;
+    let sink =
+        Sink::new(SinkOptions { auth: Auth::Bearer("t".into()), ..options(&[&url], "orders") }).unwrap();
+    assert_eq!(sink.prepare().await.unwrap_err().class(), Class::Halt);
+    assert!(stolen.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn requests_can_be_compressed() {
+    let server = shared::elastic().await;
+    let index = name("gzip");
+    let sink = ready(SinkOptions { gzip: true, ..options(&[&server.url()], &index) }).await;
+    for (ids, outcome) in [(1, Outcome::Created), (1, Outcome::Updated)] {
+        assert_eq!(write(&sink, ids).await.unwrap(), [Verdict::Done(outcome)]);
+    }
+    assert_eq!(write(&sink, 5000).await.unwrap().len(), 5000);
+    sink.refresh().await.unwrap();
+    assert_eq!(server.search().count(&index).await, 5000);
+}
+
+struct TlsServer(Child);
+
+impl Drop for TlsServer {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+fn openssl(dir: &Path, args: &str) -> Child {
+    let args = args.split_whitespace();
+    Command::new("openssl")
+        .args(args)
+        .current_dir(dir)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// openssl's own web server: it answers every GET with a page, which shows that TLS was agreed on.
+#[tokio::test]
+async fn tls_is_checked_in_both_directions() {
+    let dir = folder("tls");
+    for (who, name) in [("server", "/CN=server"), ("client", "/CN=client"), ("other", "/CN=other")] {
+        let make = format!(
+            "req -x509 -newkey rsa:2048 -nodes -days 2 -subj {name} -addext subjectAltName=IP:127.0.0.1 \
+             -addext basicConstraints=critical,CA:FALSE -keyout {who}.key -out {who}.pem"
+        );
+        assert!(openssl(&dir, &make).wait().unwrap().success());
+    }
+    let port = closed_port().rsplit(':').next().unwrap().to_owned();
+    let serve = format!(
+        "s_server -accept {port} -cert server.pem -key server.key -www -Verify 1 -verify_return_error \
+         -CAfile client.pem"
+    );
+    let _server = TlsServer(openssl(&dir, &serve));
+    let url = format!("https://127.0.0.1:{port}");
+    let pem = |file: &str| Some(std::fs::read(dir.join(file)).unwrap());
+    let of = |ca: Option<Vec<u8>>, who: Option<&str>| {
+        let client_certificate = who.and_then(|who| pem(&format!("{who}.pem")));
+        let client_key = who.and_then(|who| pem(&format!("{who}.key")));
+        let tls = Tls { ca, client_certificate, client_key, insecure_skip_verify: false };
+        Sink::new(SinkOptions { tls, ..options(&[&url], "orders") }).unwrap()
+    };
+    let good = of(pem("server.pem"), Some("client"));
+    wait_until("TLS is agreed on", Duration::from_secs(10), async || match good.prepare().await {
+        Err(SinkError::BadAnswer { .. }) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    for bad in [of(pem("other.pem"), Some("client")), of(pem("server.pem"), None), of(None, Some("client"))] {
+        let error = bad.prepare().await.unwrap_err();
+        assert!(matches!(error, SinkError::Tls { .. }) && error.class() == Class::Halt, "{error:?}");
+    }
+    let mut loose = options(&[&url], "orders");
+    loose.tls = Tls {
+        insecure_skip_verify: true,
+        client_certificate: pem("client.pem"),
+        client_key: pem("client.key"),
+        ca: None,
+    };
+    let findings = Sink::new(loose).unwrap().preflight().await;
+    assert!(findings.iter().any(|f| f.subject.ends_with("insecureSkipVerify")), "{findings:?}");
+    std::fs::remove_dir_all(&dir).ok();
+}

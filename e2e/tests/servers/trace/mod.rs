@@ -1,0 +1,11 @@
+//! `trace` on real servers: SQL and rollback take tables from state to state, and what files can be, comes through.
+
+mod checkpoint;
+mod clouds;
+mod inputs;
+mod oracle;
+mod rig;
+mod schemas;
+mod search;
+mod selection;
+mod tables;
