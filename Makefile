@@ -8,6 +8,8 @@ E2E_THREADS ?= 4
 E2E_ARGS ?=
 # Named, so that every verb selects the whole workspace and cargo builds dependencies once.
 UNIT_TESTS := $(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) simulator
+# Builds the operator's binary with the features of the tests' dependencies: what the tests share is compiled once.
+BINARY := cargo test --workspace --locked --no-run --test rooms
 # Minutes of kills and restarts, replicas that lag, the harness itself: in `make test-all` only.
 E2E_LARGE := large large_transaction
 E2E_TESTS := servers
@@ -49,24 +51,24 @@ servers: ## install the real servers that tests and demo need into the cache
 
 .PHONY: e2e
 e2e: servers ## tests on real servers; E2E_ARGS="NAME" picks some
-	cargo build --workspace --bin binlog-operator --locked
+	$(BINARY)
 	cargo test --workspace --locked --no-fail-fast $(E2E_TESTS:%=--test %) -- --test-threads $(E2E_THREADS) $(E2E_ARGS)
 
 .PHONY: large
 large: servers ## the tests on real servers that are too long for every change
-	cargo build --workspace --bin binlog-operator --locked
+	$(BINARY)
 	cargo test --workspace --locked --no-fail-fast $(E2E_LARGE:%=--test %) -- --test-threads $(E2E_THREADS) $(E2E_ARGS)
 
 .PHONY: cluster
 cluster: servers ## tests of the operator on a real Kubernetes API server (its first build takes minutes: not in `make test`)
 	scripts/kubernetes.sh install
-	cargo build --workspace --bin binlog-operator --locked
+	$(BINARY)
 	cargo test --workspace --locked --test cluster -- --test-threads $(E2E_THREADS) $(E2E_ARGS)
 
 .PHONY: pods
 pods: servers ## the operator and a task in real pods on a node (root; builds the kubelet once)
 	scripts/kubernetes-node.sh install
-	cargo build --workspace --bin binlog-operator --locked
+	$(BINARY)
 	cargo test --workspace --locked --test pods
 
 .PHONY: test
