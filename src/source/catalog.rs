@@ -30,7 +30,12 @@ impl Source {
         while !wanted.is_empty() {
             let asked: Vec<TableName> = wanted.iter().cloned().collect();
             for page in asked.chunks(PAGE) {
-                let found = read_tables(&mut session, page, &collations, folds).await?;
+                let mut found = read_tables(&mut session, page, &collations, folds).await?;
+                if server.hides_foreign_keys() {
+                    catalog_keys::read_hidden_foreign_keys(&mut session, folds, &mut found).await?;
+                } else {
+                    catalog_keys::read_foreign_keys(&mut session, page, folds, &mut found).await?;
+                }
                 catalog.tables.extend(found);
             }
             wanted = cascading_parents(&catalog).filter(|parent| !asked.contains(parent)).collect();
@@ -110,7 +115,6 @@ async fn read_tables(
         read_views(session, &here, folds, &mut found).await?;
     }
     catalog_keys::read_indexes(session, &here, folds, &mut found).await?;
-    catalog_keys::read_foreign_keys(session, tables, folds, &mut found).await?;
     Ok(found)
 }
 

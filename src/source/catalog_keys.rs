@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::model::{CatalogTable, ForeignKey, TableName};
 
-use super::Result;
 use super::catalog::{among, fold, name_at};
 use super::session::{Session, text, text_at};
+use super::{Result, create_table};
 
 /// Reads every index that an equality can use; of an index with an expression, the columns before it.
 pub(super) async fn read_indexes(
@@ -109,6 +109,29 @@ pub(super) async fn read_foreign_keys(
         if let Some(key) = table.foreign_keys.last_mut() {
             key.columns.extend(text_at(&row, 5));
             key.parent_columns.extend(text_at(&row, 6));
+        }
+    }
+    Ok(())
+}
+
+/// Reads the foreign keys of these tables where information_schema may hide them.
+///
+/// # Errors
+/// Also where the account may not see how a table is made: what its cascades change would go by unseen.
+pub(super) async fn read_hidden_foreign_keys(
+    session: &mut Session<'_>,
+    folds: bool,
+    found: &mut BTreeMap<TableName, CatalogTable>,
+) -> Result<()> {
+    for (name, table) in found.iter_mut().filter(|(_, table)| !table.is_view) {
+        let quoted = |name: &str| format!("`{}`", name.replace('`', "``"));
+        let sql = format!("SHOW CREATE TABLE {}.{}", quoted(&name.schema), quoted(&name.table));
+        let rows =
+            session.rows(&format!("reading the foreign keys of {name} (SHOW CREATE TABLE)"), &sql).await?;
+        let statement = rows.first().and_then(|row| text_at(row, 1)).unwrap_or_default();
+        table.foreign_keys = create_table::foreign_keys(&statement, &name.schema);
+        for key in &mut table.foreign_keys {
+            key.parent = fold(&key.parent, folds);
         }
     }
     Ok(())

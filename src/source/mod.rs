@@ -10,6 +10,7 @@ mod access;
 mod catalog;
 mod catalog_keys;
 mod connect;
+mod create_table;
 mod ddl;
 mod document;
 mod error;

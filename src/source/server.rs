@@ -58,6 +58,14 @@ pub struct ServerInfo {
     pub max_allowed_packet: u64,
 }
 
+impl ServerInfo {
+    /// True where information_schema shows foreign keys only to an account that may do more than read: MariaDB, and
+    /// MySQL without a data dictionary (before 8.0).
+    pub(super) fn hides_foreign_keys(&self) -> bool {
+        self.flavor == Flavor::MariaDb || self.version.starts_with("5.")
+    }
+}
+
 /// A binlog file on the server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BinlogFile {
@@ -209,6 +217,7 @@ mod tests {
         let old = info(&[("log_slave_updates", "OFF"), ("expire_logs_days", "2"), ("version", "5.7.44-log")]);
         assert!(!old.log_replica_updates && !old.gtid && !old.cascades_logged);
         assert_eq!((old.binlog_expire_seconds, old.flavor), (Some(172_800), Flavor::MySql));
+        assert!(old.hides_foreign_keys());
         let new = info(&[
             ("log_replica_updates", "ON"),
             ("binlog_expire_logs_seconds", "0"),
@@ -216,7 +225,7 @@ mod tests {
             ("gtid_mode", "ON"),
         ]);
         assert!(new.log_replica_updates && new.gtid && new.cascades_logged);
-        assert_eq!(new.binlog_expire_seconds, None);
+        assert!(new.binlog_expire_seconds.is_none() && !new.hides_foreign_keys());
         assert!(!info(&[("gtid_mode", "ON_PERMISSIVE")]).gtid);
         assert_eq!(info(&[("version", "10.11.6-MariaDB-1")]).flavor, Flavor::MariaDb);
     }
