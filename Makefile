@@ -3,8 +3,8 @@
 
 SHELL := /bin/bash
 export BINLOG_OPERATOR_CACHE ?= $(HOME)/.cache/binlog-operator
-# Tests wait for servers most of the time: four at a time keep two cores busy.
-E2E_THREADS ?= 4
+# Tests wait for servers most of the time: six at a time keep two cores busy.
+E2E_THREADS ?= 6
 E2E_ARGS ?=
 # Named, so that every verb selects the whole workspace and cargo builds dependencies once.
 UNIT_TESTS := $(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) simulator
@@ -63,7 +63,7 @@ large: servers ## the tests on real servers that are too long for every change
 cluster: servers ## tests of the operator on a real Kubernetes API server (its first build takes minutes: not in `make test`)
 	scripts/kubernetes.sh install
 	$(BINARY)
-	cargo test --workspace --locked --test cluster -- --test-threads $(E2E_THREADS) $(E2E_ARGS)
+	cargo test --workspace --locked --test cluster -- --test-threads 4 $(E2E_ARGS)
 
 .PHONY: pods
 pods: servers ## the operator and a task in real pods on a node (root; builds the kubelet once)

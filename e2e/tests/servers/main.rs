@@ -1,5 +1,5 @@
 //! What a change must pass on real servers. One binary, so that all of it shares one server of each kind where a
-//! test does not hurt it, and four tests at a time are under way until the end.
+//! test does not hurt it, and as many tests as are wanted are under way until the end.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -4,10 +4,10 @@ use e2e::stage::PATIENCE;
 use e2e::{ElasticServer, MysqlOptions, MysqlServer, Operator, Size, Stage, shared, wait_until};
 use serde_json::json;
 
-const SIZE: Size = Size { users: 200, orders: 2_000, items_per_order: 2 };
+pub(super) const SIZE: Size = Size { users: 200, orders: 2_000, items_per_order: 2 };
 
 /// The repair is named in the checkpoint's record of the Full, in the log and in the metrics, and done.
-async fn repaired(stage: &Stage, operator: &Operator, cause: &str) {
+pub(super) async fn repaired(stage: &Stage, operator: &Operator, cause: &str) {
     operator
         .wait_until(&format!("a repair of: {cause}"), PATIENCE, async || {
             let full = stage.build("full").unwrap_or_default();
@@ -138,38 +138,7 @@ async fn a_purged_binlog_and_a_restored_server_are_noticed_and_repaired() {
     repaired(&stage, &operator, "restored").await;
 }
 
-/// Restored to before its last transactions, and run on to the very count that was stored when the Full was
-/// done, and by which nothing was followed since: only those transactions' times tell.
-async fn restored_to_the_same_count(options: MysqlOptions) {
-    let (server, elastic) = tokio::join!(MysqlServer::start(options), shared::elastic());
-    let mut mysql = server;
-    let mut stage = Stage::new(&mysql, elastic, "same_count", SIZE).await;
-    stage.audited = false; // the server goes back in time here
-    let snapshot = mysql.snapshot().await;
-    stage.shop.run(&others(1)).await;
-    let mut operator = stage.start();
-    assert_eq!(stage.equal(&operator).await, 2_000);
-    let (file, end, gtids) = mysql.position().await;
-    assert_eq!(operator.terminate(PATIENCE).await, Some(0));
-
-    mysql.restore(&snapshot).await;
-    stage.shop.run(&others(2)).await;
-    assert_eq!(mysql.position().await, (file, end, gtids), "the same place, by other transactions");
-    operator.boot();
-    repaired(&stage, &operator, "restored").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_restored_to_the_very_same_count_after_a_full_is_noticed() {
-    restored_to_the_same_count(MysqlOptions::default()).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_gtids_a_server_restored_to_the_very_same_offset_after_a_full_is_noticed() {
-    restored_to_the_same_count(MysqlOptions { gtid: false, ..MysqlOptions::default() }).await;
-}
-
 /// Five transactions that change something, other ones in each round.
-fn others(round: u32) -> Vec<String> {
+pub(super) fn others(round: u32) -> Vec<String> {
     (1..=5).map(|id| format!("UPDATE {{db}}.orders SET total = {round}{id}.5 WHERE id = {id}")).collect()
 }

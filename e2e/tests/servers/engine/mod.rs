@@ -7,4 +7,6 @@ mod crashes;
 mod dead_letters;
 mod gaps;
 mod reindex;
+#[cfg(feature = "long")]
+mod same_count;
 mod semisync;
