@@ -67,7 +67,11 @@ impl ElasticServer {
         args.extend([self.engine.script_name().to_owned(), self.dir().display().to_string()]);
         args.push(port.to_string());
         args.extend(self.settings.iter().cloned());
-        let mut process = Process::spawn("bash", &args, &[], &self.dir().join("server.log"));
+        // Benches run in release and get the compiler of long-lived servers; a test's server lives for seconds.
+        let quick = cfg!(debug_assertions) && std::env::var_os("ES_JAVA_OPTS").is_none();
+        let java = ("ES_JAVA_OPTS".to_owned(), "-XX:+UseSerialGC -XX:TieredStopAtLevel=1".to_owned());
+        let env: Vec<_> = quick.then_some(java).into_iter().collect();
+        let mut process = Process::spawn("bash", &args, &env, &self.dir().join("server.log"));
         let search = self.search();
         let up = poll(START, async || {
             if process.ended().is_some() {
