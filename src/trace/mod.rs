@@ -31,6 +31,7 @@ mod run;
 mod schema;
 mod search;
 mod select;
+mod spool;
 mod sql;
 mod stats;
 mod streams;

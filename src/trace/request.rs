@@ -23,7 +23,7 @@ pub enum Form {
 
 impl Form {
     /// True where the newest change comes first.
-    pub(super) fn is_backward(self) -> bool {
+    pub fn is_backward(self) -> bool {
         matches!(self, Self::Rollback | Self::ExactRollback)
     }
 }

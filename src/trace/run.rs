@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::checkpoint::{Checkpoint, Saved};
 use super::forms::Part;
-use super::input::{Input, Spool};
+use super::input::Input;
 use super::known::Shared;
 use super::names::Names;
 use super::record::CSV_HEAD;
 use super::request::{Form, Request};
+use super::spool::Spool;
 use super::stats::Stats;
 use super::walk::Counts;
 use super::{Schema, TraceError, changes, parallel, search, streams};
@@ -100,15 +101,17 @@ fn trace(mut job: Job<'_>, mut inputs: Vec<Input>, names: Names, from_end: bool)
         Some(files) => parallel::files(&mut job, files, names, from_end),
         None if request.form.is_backward() => {
             let mut spool = Spool::new()?;
-            let keep = |input: Input| {
+            let mut files = Vec::new();
+            for input in inputs {
                 if let Some(path) = input.plain() {
-                    return Ok(path.to_owned());
+                    files.push(path.to_owned());
+                    continue;
                 }
                 let name = input.name().to_owned();
-                spool.keep(&name, input.into_reader(&job.progress.read)?)
-            };
-            let files: Result<Vec<PathBuf>, TraceError> = inputs.into_iter().map(keep).collect();
-            parallel::files(&mut job, files?, names, from_end)
+                let reader = input.into_reader(&job.progress.read)?;
+                files.extend(spool.keep(&name, reader, || job.check_stop())?);
+            }
+            parallel::files(&mut job, files, names, from_end)
         }
         None => streams::streams(&mut job, inputs, names),
     };

@@ -12,7 +12,7 @@ use super::names::{Ddl, Names};
 use super::request::{Form, Request};
 use super::transaction::Transaction;
 use crate::binlog::{
-    BinlogError, BinlogFile, Body, Checksum, Decoder, Event, EventType, Header, QueryEvent, QueryKind, Xid,
+    BinlogError, BinlogFile, Body, Checksum, Decoder, Event, EventType, QueryEvent, QueryKind, Xid,
 };
 
 /// A chunk is ended with the transaction that fills it.
@@ -160,25 +160,25 @@ impl Look<'_> {
         decoder.verify_checksums(false); // the workers compare them
         decoder.set_file(file.name());
         let mut place = self.beginning(index, last, file.offset(), before);
+        let mut buffer = None;
         loop {
             if self.border == Some((index, file.offset())) && place.tx.is_none() {
                 self.cut(&mut place, file.offset());
                 self.border_met = true;
             }
-            let mut raw = decoder.spare();
-            match file.read_raw(&mut raw) {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(e) => return self.end_broken(e, place),
-            }
-            let Some(header) = Header::of(&raw.bytes) else { continue };
-            if !matters(header.event_type) {
-                if place.tx.is_none() && is_rows(header.event_type) {
-                    place.wanted = true; // rows without a beginning: an old server's
+            let mut raw = buffer.take().unwrap_or_else(|| decoder.spare());
+            let header = match file.read_raw_if(&mut raw, |header| matters(header.event_type)) {
+                Ok(Some((header, true))) => header,
+                Ok(Some((header, false))) => {
+                    if place.tx.is_none() && is_rows(header.event_type) {
+                        place.wanted = true; // rows without a beginning: an old server's
+                    }
+                    buffer = Some(raw);
+                    continue;
                 }
-                decoder.push(raw);
-                continue;
-            }
+                Ok(None) => break,
+                Err(e) => return self.end_broken(e, place),
+            };
             let bytes = (header.event_type == EventType::FORMAT_DESCRIPTION).then(|| raw.bytes.clone());
             decoder.push(raw);
             if header.event_type == EventType::TRANSACTION_PAYLOAD {

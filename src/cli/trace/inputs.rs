@@ -135,6 +135,15 @@ async fn live(
     request: &Request,
     checkpoint: Option<&Checkpoint>,
 ) -> Result<Input, TraceError> {
+    if request.form.is_backward() {
+        let instead = "a rollback begins with the newest change";
+        if args.follow {
+            return Err(option(format!("{instead}: leave --follow out (--stop-time ends it)")));
+        }
+        if args.executed_gtids.is_some() {
+            return Err(option(format!("{instead}: give --exclude-gtids instead of --executed-gtids")));
+        }
+    }
     let server = server(url)?;
     let source = Source::new(SourceOptions { server: server.clone(), ..SourceOptions::default() })?;
     let identity = match checkpoint {

@@ -3,6 +3,7 @@
 mod checkpoint;
 mod clouds;
 mod inputs;
+mod live;
 mod oracle;
 mod rig;
 mod schemas;

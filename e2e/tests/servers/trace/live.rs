@@ -1,0 +1,166 @@
+//! What comes from servers: their binlogs as they are streamed, and the relay logs of replicas.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use e2e::{MysqlOptions, MysqlServer, Scratch, wait_until};
+use mysql_async::prelude::Queryable;
+
+use super::inputs::{ids, three_files, with};
+use super::rig::{apply, differences, dump, fingerprint, trace, trace_from};
+
+#[tokio::test]
+async fn a_live_server_is_read_to_its_end_and_followed() {
+    use std::io::{BufRead as _, BufReader};
+    let (server, _scratch, files) = three_files(MysqlOptions::default()).await;
+    let url = format!("mysql://root@127.0.0.1:{}/", server.port());
+    let statements = |out: &str| -> Vec<String> {
+        out.lines().filter(|line| line.starts_with("INSERT")).map(str::to_owned).collect()
+    };
+    let live = trace(&["sql", "--from", &url]);
+    assert_eq!(live.code, 0, "{}", live.err);
+    assert_eq!(statements(&live.out), statements(&trace(&with(&["sql"], &files)).ok()));
+    assert!(live.out.contains("binlog.000002:"), "places are the server's");
+    let late = trace(&["sql", "--from", &url, "--start-file", "binlog.000003", "--schema-from", &url]);
+    assert_eq!((late.code, ids(&late)), (0, (10..15).collect()), "{}", late.err);
+    let (_, _, executed) = server.position().await;
+    let mut follower = Command::new(e2e::operator::binary())
+        .args([
+            "trace",
+            "sql",
+            "--from",
+            &url,
+            "--executed-gtids",
+            &executed,
+            "--schema-from",
+            &url,
+            "--follow",
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    server.run(&["INSERT INTO d.t VALUES (77, 'live')"]).await;
+    let line = lines.find(|line| line.as_ref().unwrap().starts_with("INSERT")).unwrap().unwrap();
+    assert!(line.contains("(77,'live')"), "{line}");
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+}
+
+fn url(server: &MysqlServer) -> String {
+    format!("mysql://root@127.0.0.1:{}/", server.port())
+}
+
+/// Statements without what says where the input came from.
+fn body(out: &str) -> String {
+    out.lines().filter(|line| !line.starts_with("-- from ")).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn a_live_server_is_rolled_back_like_its_files() {
+    let (server, scratch, _) = three_files(MysqlOptions::default()).await;
+    server.run(&["INSERT INTO d.t VALUES (90, 'newest')", "UPDATE d.t SET v = 'changed' WHERE id = 3"]).await;
+    let files = server.binlogs().await;
+    let url = url(&server);
+    for form in [&["rollback"][..], &["rollback", "--exact"]] {
+        let live = trace(&[form, &["--from", &url]].concat()).ok();
+        let there = trace(&with(form, &files)).ok();
+        assert!(live.contains("binlog.00000"), "places are the server's");
+        assert_eq!(body(&live), body(&there), "{form:?}");
+    }
+    let mut conn = server.conn().await;
+    let before = fingerprint(&mut conn, "d").await;
+    let position = server.position().await;
+    let change = ["DELETE FROM d.t WHERE id < 8", "UPDATE d.t SET id = id + 1000 WHERE id > 10"];
+    server.run(&change).await;
+    let (file, offset) = (position.0, position.1.to_string());
+    let args = ["--start-file", &file, "--start-position", &offset, "--schema-from", &url];
+    let back = trace(&[&["rollback", "--from", &url], args.as_slice()].concat()).ok();
+    apply(&server, &scratch, "back.sql", &back);
+    assert_eq!(differences(&before, &fingerprint(&mut conn, "d").await, &[]), Vec::<String>::new());
+
+    for (flags, instead) in
+        [(&["--follow"][..], "leave --follow out"), (&["--executed-gtids", ""], "give --exclude-gtids")]
+    {
+        let ran = trace(&[&["rollback", "--from", &url], flags].concat());
+        assert!(ran.code == 1 && ran.err.contains(instead), "{}", ran.err);
+    }
+}
+
+/// What a replica has fetched and not thrown away.
+fn relay_logs(replica: &MysqlServer) -> Vec<PathBuf> {
+    let numbered =
+        |path: &Path| path.extension().is_some_and(|end| end.to_string_lossy().parse::<u32>().is_ok());
+    let entries = std::fs::read_dir(replica.dir().join("data")).unwrap().map(|entry| entry.unwrap().path());
+    let mut logs: Vec<PathBuf> = entries
+        .filter(|path| path.file_name().unwrap().to_string_lossy().contains("relay") && numbered(path))
+        .collect();
+    logs.sort();
+    logs
+}
+
+#[tokio::test]
+async fn relay_logs_are_read_like_binlogs() {
+    let (source, _scratch, files) = three_files(MysqlOptions::default()).await;
+    let replica =
+        MysqlServer::start(MysqlOptions::default().flag("--server-id=2").flag("--relay-log-purge=OFF")).await;
+    source.run(&["CREATE USER repl IDENTIFIED BY 'repl-pw'", "GRANT REPLICATION SLAVE ON *.* TO repl"]).await;
+    let change = format!(
+        "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = {}, SOURCE_USER = 'repl', \
+         SOURCE_PASSWORD = 'repl-pw', SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1",
+        source.port()
+    );
+    replica.run(&[change.as_str(), "START REPLICA"]).await;
+    wait_until("the replica has the rows", std::time::Duration::from_secs(60), async || {
+        let count = replica.conn().await.query_first::<u64, _>("SELECT COUNT(*) FROM d.t").await;
+        if matches!(count, Ok(Some(15))) { Ok(()) } else { Err(format!("{count:?}")) }
+    })
+    .await;
+    replica.run(&["STOP REPLICA"]).await;
+    let logs = relay_logs(&replica);
+    assert!(!logs.is_empty(), "no relay logs in {}", replica.dir().display());
+    let scratch = Scratch::new("relay");
+    let ddl = dump(&source, "d", &scratch);
+    let args = |verb| [verb, "--ddl", ddl.to_str().unwrap(), "--allow-gaps"];
+    let forward = trace(&with(&args("sql"), &logs));
+    assert_eq!((forward.code, ids(&forward)), (0, (0..15).collect()), "{}", forward.err);
+    let back = trace(&with(&args("rollback"), &logs));
+    assert_eq!((back.code, ids(&back)), (0, (0..15).rev().collect()), "{}", back.err);
+    assert_eq!(ids(&trace(&with(&["sql"], &files))), ids(&forward));
+}
+
+/// In a stream nobody knows yet what becomes of a prepared transaction: it is prepared there as well, and decided where
+/// it was decided.
+#[tokio::test]
+async fn xa_in_a_stream_is_prepared_and_decided_there_as_well() {
+    let (server, other) = tokio::join!(
+        MysqlServer::start(MysqlOptions::default()),
+        MysqlServer::start(MysqlOptions::default())
+    );
+    server.run(&["CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY, v VARCHAR(20))"]).await;
+    for (xid, id, end) in [("a", 1, "COMMIT"), ("b", 2, "ROLLBACK")] {
+        let statements = [
+            format!("XA START '{xid}'"),
+            format!("INSERT INTO d.t VALUES ({id}, 'xa')"),
+            format!("XA END '{xid}'"),
+            format!("XA PREPARE '{xid}'"),
+        ];
+        server.run(&statements).await;
+        server.run(&[format!("INSERT INTO d.t VALUES ({}, 'between')", id + 10)]).await;
+        server.run(&[format!("XA {end} '{xid}'")]).await;
+    }
+    server.flush_logs().await;
+    let files = server.binlogs().await;
+    let expected = fingerprint(&mut server.conn().await, "d").await;
+    let scratch = Scratch::new("xa");
+    let file = trace(&with(&["sql"], &files));
+    let piped = trace_from(&["sql", "-"], Stdio::from(std::fs::File::open(&files[0]).unwrap()));
+    for (name, ran) in [("file", file), ("piped", piped), ("live", trace(&["sql", "--from", &url(&server)]))]
+    {
+        apply(&other, &scratch, name, &ran.ok());
+        let found = fingerprint(&mut other.conn().await, "d").await;
+        assert_eq!(differences(&expected, &found, &[]), Vec::<String>::new(), "{name}");
+        other.run(&["DROP DATABASE d"]).await;
+    }
+}
