@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
+
+use crate::wait::wait_until;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -26,6 +28,7 @@ pub struct TcpProxy {
     address: SocketAddr,
     mode: watch::Sender<TcpMode>,
     accepted: Arc<AtomicU64>,
+    upstream: Arc<AtomicU16>,
     listener: JoinHandle<()>,
 }
 
@@ -50,8 +53,9 @@ impl TcpProxy {
         let address = listener.local_addr().expect("an address");
         let mode = watch::Sender::new(TcpMode::Pass);
         let accepted = Arc::new(AtomicU64::new(0));
-        let task = accept(listener, (upstream, delay), mode.clone(), Arc::clone(&accepted));
-        Self { address, mode, accepted, listener: tokio::spawn(task) }
+        let upstream = Arc::new(AtomicU16::new(upstream));
+        let task = accept(listener, (Arc::clone(&upstream), delay), mode.clone(), Arc::clone(&accepted));
+        Self { address, mode, accepted, upstream, listener: tokio::spawn(task) }
     }
 
     /// Its port on 127.0.0.1.
@@ -62,6 +66,24 @@ impl TcpProxy {
     /// Changes what happens, to open connections too.
     pub fn set(&self, mode: TcpMode) {
         self.mode.send_replace(mode);
+    }
+
+    /// Breaks all open connections; new ones pass.
+    pub async fn cut(&self) {
+        self.set(TcpMode::Cut);
+        let patience = Duration::from_secs(20);
+        wait_until("all connections are broken", patience, async || {
+            // each connection watches the mode
+            let open = self.mode.receiver_count();
+            if open == 0 { Ok(()) } else { Err(format!("{open} are open")) }
+        })
+        .await;
+        self.set(TcpMode::Pass);
+    }
+
+    /// Connections from now on lead to another port, as after a failover; open ones stay where they are.
+    pub fn redirect(&self, upstream: u16) {
+        self.upstream.store(upstream, Ordering::Relaxed);
     }
 
     /// Number of connections that were ever opened.
@@ -79,14 +101,14 @@ impl Drop for TcpProxy {
 
 async fn accept(
     listener: TcpListener,
-    upstream: (u16, Duration),
+    (upstream, delay): (Arc<AtomicU16>, Duration),
     mode: watch::Sender<TcpMode>,
     accepted: Arc<AtomicU64>,
 ) {
     while let Ok((client, _)) = listener.accept().await {
         accepted.fetch_add(1, Ordering::Relaxed);
         let mut cut = mode.subscribe();
-        let mode = mode.clone();
+        let (mode, upstream) = (mode.clone(), (upstream.load(Ordering::Relaxed), delay));
         tokio::spawn(async move {
             tokio::select! {
                 // A broken connection is what this proxy is for.

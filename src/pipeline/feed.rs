@@ -112,6 +112,9 @@ impl Feed {
                     next.await?
                 }
             };
+            if let Some(end) = self.elsewhere() {
+                return Err(end);
+            }
             let size = raw.bytes.len() as u64;
             self.bytes.fetch_add(size, std::sync::atomic::Ordering::Relaxed);
             decoder.push(raw);
@@ -127,6 +130,12 @@ impl Feed {
             }
             self.rows.ignored.store(decoder.ignored(), std::sync::atomic::Ordering::Relaxed);
         }
+    }
+
+    /// Where reads met another server than the stream's.
+    fn elsewhere(&self) -> Option<End> {
+        let cause = "the source is another server, and without GTIDs positions do not carry over";
+        self.source.met_another().then(|| End::Input(Input::Gap(cause.into())))
     }
 
     fn server_id(&self) -> u32 {
@@ -160,6 +169,9 @@ impl Feed {
     /// Without GTIDs: the transaction to check the server by, where its file is still there. The one before a
     /// file's first can be purged while the position itself is not.
     async fn kept(&self) -> Result<Option<LastTransaction>, End> {
+        if let Err(error) = self.source.reader().await {
+            return Err(self.elsewhere().unwrap_or_else(|| error.into()));
+        }
         let Some(last) = self.verify.clone().filter(|last| last.start.file != self.from.binlog.file) else {
             return Ok(self.verify.clone());
         };

@@ -13,7 +13,7 @@ use super::shared::{Shared, sink_failure, source_failure, visibility};
 use super::upsert::Documents;
 use crate::mapping::Plan;
 use crate::model::{Class, Key};
-use crate::sink::{Bulk, BulkBody, SinkError, Verdict as Judged};
+use crate::sink::{Bulk, BulkBody, SinkError, Timely, Verdict as Judged};
 use crate::source::{KeyedQuery, SourceError};
 
 /// Who reads nothing for so long gives up his buffer, and connections that nobody has used for as long are closed.
@@ -217,6 +217,8 @@ impl LaneTask {
     async fn send(&self, bulk: &Bulk, taken: u64) -> Result<Vec<Judged>, Written> {
         let mut todo = vec![bulk.clone()];
         let mut judged = Vec::new();
+        let (clock, max_age) = (self.shared.clock, self.shared.max_age);
+        let timely: Timely = Arc::new(move || clock.millis().saturating_sub(taken) <= max_age);
         while let Some(part) = todo.pop() {
             if part.bytes() > self.shared.options.batch_bytes
                 && let Some((first, second)) = part.split()
@@ -224,12 +226,9 @@ impl LaneTask {
                 todo.extend([second, first]);
                 continue;
             }
-            // checked as late as can be: the process may have been stopped for a minute since the read
-            if self.shared.clock.millis().saturating_sub(taken) > self.shared.max_age {
-                return Err(Written::TooOld);
-            }
-            match self.shared.sink.bulk(&part).await {
+            match self.shared.sink.bulk_while(&part, &timely).await {
                 Ok(verdicts) => judged.extend(verdicts),
+                Err(SinkError::Expired) => return Err(Written::TooOld),
                 Err(SinkError::TooLarge { .. }) => match part.split() {
                     Some((first, second)) => todo.extend([second, first]),
                     None => return Err(Written::TooLarge),

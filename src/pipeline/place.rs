@@ -1,6 +1,7 @@
 //! Where source and index are now, for a start or a new start; and the work that is asked for one by one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::core::{Command, Failure, Input, Outcome, Page, Place};
 use super::last::last_transaction;
@@ -23,7 +24,10 @@ pub(super) async fn take_place(shared: &Shared) -> Outcome<Box<Place>> {
     let parsed = parse(&shared.options.query).map_err(|error| mapping_failure(&error))?;
     let failed = |error| source_failure(&error);
     let unknown = |obstacle: Obstacle| Failure { class: obstacle.class, message: obstacle.to_string() };
+    // a connection of before may lead to a server that is not there any more
+    shared.source.rest(Duration::ZERO).await;
     let server = shared.source.server().await.map_err(failed)?;
+    shared.source.bind_to(server.bound_name());
     let mut catalog = schema::catalog(&shared.source, &parsed).await.map_err(unknown)?;
     let start = loop {
         // the schemas are those at the position where nothing moved them around it

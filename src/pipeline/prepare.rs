@@ -10,7 +10,7 @@ use crate::document::OwnFields;
 use crate::mapping::{MappingError, ParsedQuery, Plan, Shard, WalkSelection, parse};
 use crate::model::{Catalog, Class, TableColumns};
 use crate::sink::{IndexState, Sink};
-use crate::source::{ServerInfo, Source, SourceError, Visibility};
+use crate::source::{Flavor, ServerInfo, Source, SourceError, Visibility};
 
 /// What stands in the way of a task: one line each, with the field, what was found and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -212,13 +212,17 @@ async fn check_reader(options: &TaskOptions, server: &ServerInfo, report: &mut R
         Ok(info) => info,
         Err(error) => return report.errors.push((error.class(), format!("spec.source.reader: {error}"))),
     };
-    for (which, gtid) in [("the source", server.gtid), ("the reader", info.gtid)] {
-        if !gtid {
-            let line = format!(
+    for (which, of) in [("the source", server), ("the reader", &info)] {
+        let line = match of.flavor {
+            _ if of.gtid => continue,
+            Flavor::MySql => format!(
                 "spec.source.reader: {which} has gtid_mode OFF, so nobody can tell what the reader has; switch it on, or remove reader"
-            );
-            report.errors.push((Class::Config, line));
-        }
+            ),
+            Flavor::MariaDb => format!(
+                "spec.source.reader: {which} is MariaDB, whose GTIDs do not tell what a server has; remove reader"
+            ),
+        };
+        report.errors.push((Class::Config, line));
     }
     if info.gtid && info.server_uuid == server.server_uuid {
         report

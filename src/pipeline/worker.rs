@@ -160,6 +160,9 @@ impl<S: Stores> Worker<S> {
             Some(reader) => Source::new(reader.clone()).map_err(Obstacle::from)?,
             None => source.clone(),
         };
+        if !options.streamless {
+            source.bind_to(prepared.server.bound_name());
+        }
         let (sender, done) = mpsc::unbounded_channel();
         let clock = Clock::start();
         let owner = format!("{}-{:016x}", options.name.replace('/', "."), rand::random::<u64>());

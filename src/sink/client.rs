@@ -9,11 +9,12 @@ use bytes::Bytes;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
 };
-use reqwest::{Client, Method, Response, Url};
+use reqwest::{Body, Client, Method, Response, Url};
 use tokio::runtime::{Handle, Id};
 
 use super::answer::failure;
 use super::error::{Result, SinkError};
+use super::timely::{Timely, TimelyBody, was_refused};
 use super::{Auth, SinkOptions, Tls, setup};
 use crate::model::InUse;
 
@@ -90,6 +91,20 @@ impl Http {
         path: &str,
         body: Option<(Content, Bytes)>,
     ) -> Result<Answer> {
+        self.send_while(method, path, body, None).await
+    }
+
+    /// The same where the body may be sent only as long as `timely` says so.
+    ///
+    /// # Errors
+    /// Also [`SinkError::Expired`].
+    pub(super) async fn send_while(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(Content, Bytes)>,
+        timely: Option<&Timely>,
+    ) -> Result<Answer> {
         let body = match body {
             Some((content, bytes)) if self.gzip => Some((content, compressed(bytes).await?)),
             plain => plain,
@@ -97,7 +112,7 @@ impl Http {
         let mut tries = self.addresses.len().min(MAX_TRIES);
         loop {
             let at = self.current.load(Ordering::Relaxed);
-            let result = self.send_to(at, method.clone(), path, body.clone()).await;
+            let result = self.send_to(at, method.clone(), path, body.clone(), timely).await;
             let gateway_down = matches!(&result, Ok(answer) if matches!(answer.status, 502..=504));
             if result.is_err() || gateway_down {
                 let next = at.wrapping_add(1);
@@ -117,6 +132,7 @@ impl Http {
         method: Method,
         path: &str,
         body: Option<(Content, Bytes)>,
+        timely: Option<&Timely>,
     ) -> Result<Answer> {
         let base = at.checked_rem(self.addresses.len()).and_then(|i| self.addresses.get(i));
         let Some(base) = base else { return Err(SinkError::NotPrepared) };
@@ -131,10 +147,14 @@ impl Http {
             if self.gzip {
                 request = request.header(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             }
-            request = request.body(bytes);
+            request = request.body(match timely {
+                Some(timely) => Body::wrap(TimelyBody::new(bytes, Arc::clone(timely))),
+                None => Body::from(bytes),
+            });
         }
         match request.send().await {
             Ok(response) => read(address, response).await,
+            Err(error) if was_refused(&error) => Err(SinkError::Expired),
             Err(error) => Err(transport(address, &error)),
         }
     }

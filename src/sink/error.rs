@@ -112,6 +112,9 @@ pub enum SinkError {
         /// The server's words.
         reason: String,
     },
+    /// It was too old by the time at which it would have been sent, and was not.
+    #[error("the request was held up until it was too old to be sent; its ids are read again")]
+    Expired,
     /// [`Sink::prepare`](super::Sink::prepare) has not been called.
     #[error("the index is not prepared yet")]
     NotPrepared,
@@ -145,6 +148,7 @@ impl SinkError {
             | Self::Server { .. }
             | Self::BadAnswer { .. }
             | Self::TooLarge { .. }
+            | Self::Expired
             | Self::SweepLost { .. } => Class::Retry,
             Self::IndexMissing { .. } => Class::Gap,
             Self::Tls { .. }

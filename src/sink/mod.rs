@@ -25,6 +25,7 @@ mod preflight;
 mod routing;
 mod setup;
 mod sweep;
+mod timely;
 mod verdict;
 
 use std::fmt;
@@ -40,6 +41,7 @@ pub use index::IndexState;
 pub use options::{Auth, CreateIndex, SinkOptions, Tls};
 pub use preflight::{Finding, Severity};
 pub use sweep::{Stale, SweepCursor, SweepPage};
+pub use timely::Timely;
 pub use verdict::{Outcome, Verdict};
 
 use client::{Answer, Content, Http};
@@ -86,13 +88,21 @@ impl Sink {
 
     /// Sends a batch; one verdict per action, in order. Needs [`Sink::prepare`] first.
     pub async fn bulk(&self, bulk: &Bulk) -> Result<Vec<Verdict>> {
+        self.bulk_while(bulk, &(Arc::new(|| true) as Timely)).await
+    }
+
+    /// The same, as long as `timely` says that it may still be sent: asked when its bytes go to the socket.
+    ///
+    /// # Errors
+    /// Also [`SinkError::Expired`]: nothing that was not sent before lands any more.
+    pub async fn bulk_while(&self, bulk: &Bulk, timely: &Timely) -> Result<Vec<Verdict>> {
         let target = self.target()?;
         let sent = bulk.list().iter().filter(|a| a.fault.is_none()).count();
         if sent == 0 {
             return Ok(bulk.list().iter().filter_map(|a| a.fault).map(verdict::judge_id).collect());
         }
         let body = Some((Content::Lines, bulk.payload()));
-        let answer = self.inner.http.send(Method::POST, &target.bulk_path, body).await?;
+        let answer = self.inner.http.send_while(Method::POST, &target.bulk_path, body, Some(timely)).await?;
         match answer.status {
             200 => answer::verdicts(bulk, &answer.body).map_err(|reason| answer.bad(reason)),
             413 if sent == 1 => {

@@ -11,6 +11,7 @@ use tokio::runtime::{Handle, Id};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use super::bound::Bound;
 use super::options::SourceOptions;
 use super::session::{self, Session};
 use super::value::Style;
@@ -29,6 +30,7 @@ struct Inner {
     style: Style,
     server: Arc<Server>,
     questions: Mutex<Asked>,
+    bound: Bound,
 }
 
 /// A connection for short questions, and when it was last asked.
@@ -68,12 +70,25 @@ impl Source {
             Ok(Server { opts, plain: AtomicBool::new(false), position: Mutex::default() })
         })?;
         let style = Style::new(&options.types, &options.session)?;
-        Ok(Self { inner: Arc::new(Inner { options, style, server, questions: Mutex::default() }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                options,
+                style,
+                server,
+                questions: Mutex::default(),
+                bound: Bound::default(),
+            }),
+        })
     }
 
     /// What the source was made of.
     pub fn options(&self) -> &SourceOptions {
         &self.inner.options
+    }
+
+    /// Whose rows may be read.
+    pub(super) fn bound(&self) -> &Bound {
+        &self.inner.bound
     }
 
     /// How values are written.
@@ -83,7 +98,8 @@ impl Source {
 
     /// A connection of its own for causal reads.
     pub async fn reader(&self) -> Result<Reader> {
-        Ok(Reader::new(self.clone(), self.connect().await?))
+        let binding = self.binding();
+        Ok(Reader::new(self.clone(), self.connect_bound().await?, binding))
     }
 
     /// A connection with the session's settings made.

@@ -7,6 +7,7 @@
 //! is a [`RecordError`] and fails alone.
 
 mod access;
+mod bound;
 mod catalog;
 mod catalog_keys;
 mod connect;

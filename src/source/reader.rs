@@ -60,6 +60,8 @@ pub fn padded_size(keys: usize) -> usize {
 pub struct Reader {
     source: Source,
     link: Link,
+    /// See [`Source::bind_to`].
+    binding: u64,
     statements: Statements,
     json: Vec<u8>,
 }
@@ -74,8 +76,8 @@ enum Link {
 }
 
 impl Reader {
-    pub(super) fn new(source: Source, conn: Conn) -> Self {
-        Self { source, link: Link::Idle(conn), statements: Statements::default(), json: Vec::new() }
+    pub(super) fn new(source: Source, conn: Conn, binding: u64) -> Self {
+        Self { source, link: Link::Idle(conn), binding, statements: Statements::default(), json: Vec::new() }
     }
 
     /// Reads the documents of `keys`, in any number, as the server returns them: in no order, without the
@@ -233,11 +235,13 @@ impl Reader {
             Link::Idle(conn) => Some(conn),
             Link::Ending(end) => end.await.ok().flatten(),
         };
-        let conn = if let Some(conn) = linked {
+        let binding = self.source.binding();
+        let conn = if let Some(conn) = linked.filter(|_| self.binding == binding) {
             conn
         } else {
             self.statements.clear();
-            self.source.connect().await?
+            self.binding = binding;
+            self.source.connect_bound().await?
         };
         let mut held = Held { source: self.source.clone(), conn: Some(conn), open: false };
         let limit = self.source.options().visibility_timeout;

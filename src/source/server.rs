@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+
 use crate::model::{BinlogPosition, GtidSet, StreamPosition};
 
 use super::session::{Session, text, text_at};
@@ -24,7 +27,7 @@ pub struct ServerInfo {
     pub version: String,
     /// MySQL or MariaDB.
     pub flavor: Flavor,
-    /// `@@server_uuid`; empty on MariaDB.
+    /// `@@server_uuid`; on MariaDB, which has none that stays, `server_id` and its number.
     pub server_uuid: String,
     /// `@@server_id`.
     pub server_id: u32,
@@ -59,6 +62,12 @@ pub struct ServerInfo {
 }
 
 impl ServerInfo {
+    /// The name of the only server that may be read beside its stream (see [`Source::bind_to`]); `None` with GTIDs,
+    /// by which any server says what it has.
+    pub fn bound_name(&self) -> Option<String> {
+        (!self.gtid && !self.server_uuid.is_empty()).then(|| self.server_uuid.clone())
+    }
+
     /// True where information_schema shows foreign keys only to an account that may do more than read: MariaDB, and
     /// MySQL without a data dictionary (before 8.0).
     pub(super) fn hides_foreign_keys(&self) -> bool {
@@ -172,19 +181,41 @@ pub(super) async fn binlog_end(session: &mut Session<'_>) -> Result<BinlogPositi
         .ok_or_else(|| SourceError::Unexpected { doing: doing.into(), found: "no File and Position".into() })
 }
 
+/// What tells a server from others that may take its address. MariaDB's `server_uid` changes with the machine.
+fn name_of(uuid: Option<String>, flavor: Flavor, id: &str) -> String {
+    match (uuid.filter(|uuid| !uuid.is_empty()), flavor) {
+        (Some(uuid), _) => uuid,
+        (None, Flavor::MariaDb) => format!("server_id {id}"),
+        (None, Flavor::MySql) => String::new(),
+    }
+}
+
+/// [`ServerInfo::server_uuid`] of the server that a connection leads to.
+pub(super) async fn identity(conn: &mut Conn) -> std::result::Result<String, mysql_async::Error> {
+    let sql = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'server_uuid', 'server_id')";
+    let variables: BTreeMap<String, String> = conn.query(sql).await?.into_iter().collect();
+    let get = |name: &str| variables.get(name).cloned();
+    let flavor = flavor_of(&get("version").unwrap_or_default());
+    Ok(name_of(get("server_uuid"), flavor, &get("server_id").unwrap_or_default()))
+}
+
+fn flavor_of(version: &str) -> Flavor {
+    if version.contains("MariaDB") { Flavor::MariaDb } else { Flavor::MySql }
+}
+
 fn server_info(variables: &BTreeMap<String, String>, is_replica: Option<bool>) -> ServerInfo {
     let get = |name: &str| variables.get(name).cloned();
     let on = |name: &str| get(name).map(|v| v.eq_ignore_ascii_case("ON") || v == "1");
     let number = |name: &str| get(name).and_then(|v| v.parse::<u64>().ok());
     let version = get("version").unwrap_or_default();
-    let flavor = if version.contains("MariaDB") { Flavor::MariaDb } else { Flavor::MySql };
+    let flavor = flavor_of(&version);
     let seconds = number("binlog_expire_logs_seconds").filter(|s| *s > 0);
     let days = || get("expire_logs_days").and_then(|d| d.parse::<f64>().ok()).filter(|d| *d > 0.0);
     let purges = on("binlog_expire_logs_auto_purge").unwrap_or(true);
     ServerInfo {
         flavor,
         version,
-        server_uuid: get("server_uuid").unwrap_or_default(),
+        server_uuid: name_of(get("server_uuid"), flavor, &get("server_id").unwrap_or_default()),
         server_id: number("server_id").unwrap_or(0) as u32,
         gtid: get("gtid_mode").is_some_and(|mode| mode == "ON"),
         log_bin: on("log_bin").unwrap_or(false),
@@ -227,6 +258,7 @@ mod tests {
         assert!(new.log_replica_updates && new.gtid && new.cascades_logged);
         assert!(new.binlog_expire_seconds.is_none() && !new.hides_foreign_keys());
         assert!(!info(&[("gtid_mode", "ON_PERMISSIVE")]).gtid);
-        assert_eq!(info(&[("version", "10.11.6-MariaDB-1")]).flavor, Flavor::MariaDb);
+        let maria = info(&[("version", "10.11.6-MariaDB-1"), ("server_id", "7")]);
+        assert_eq!((maria.flavor, maria.server_uuid.as_str()), (Flavor::MariaDb, "server_id 7"));
     }
 }

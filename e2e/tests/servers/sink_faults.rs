@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use binlog_operator::model::Class;
 use binlog_operator::sink::{
-    Auth, DocumentRef, Outcome, Severity, Sink, SinkError, SinkOptions, Tls, Verdict,
+    Auth, DocumentRef, Outcome, Severity, Sink, SinkError, SinkOptions, Timely, Tls, Verdict,
 };
 use e2e::shared::{self, name};
 use e2e::{ElasticServer, Engine, Fault, FaultProxy, wait_until};
@@ -102,6 +104,29 @@ async fn lost_answers_are_unknown_and_refused_connections_are_not() {
     let finding = nobody.preflight().await.remove(0);
     assert_eq!((finding.severity, finding.class), (Severity::Error, Class::Retry));
     assert!(finding.remedy.contains("sink.elasticsearch.addresses"), "{finding}");
+}
+
+/// Invariant 5: a process that was stopped on the way to the socket does not send what it has when it goes on.
+#[tokio::test]
+async fn what_is_too_old_when_its_bytes_would_go_never_becomes_whole() {
+    let server = shared::elastic().await;
+    let (search, index) = (server.search(), name("timely"));
+    let sink = ready(options(&[&server.url()], &index)).await;
+    let text = format!("{{\"text\":\"{}\"}}", "x".repeat(1_000));
+    for pieces in [0, 1, 3] {
+        let mut body = sink.body();
+        for id in 0..400 {
+            body.push_index(DocumentRef::new(&id.to_string(), 7), text.as_bytes());
+        }
+        let asked = AtomicUsize::new(0);
+        let timely: Timely = Arc::new(move || asked.fetch_add(1, Ordering::Relaxed) < pieces);
+        let error = sink.bulk_while(&body.seal(), &timely).await.unwrap_err();
+        assert!(matches!(error, SinkError::Expired) && error.class() == Class::Retry, "{pieces}: {error}");
+        // what came in time may have been carried out: newer servers begin before they have all
+        assert!(search.doc(&index, "399").await.is_none());
+    }
+    write(&sink, 400).await.unwrap();
+    assert!(search.doc(&index, "399").await.is_some());
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! §4.8: whatever changed unseen is named, and repaired by a Full with its sweep (invariants 2 and 7).
 
 use e2e::stage::PATIENCE;
-use e2e::{ElasticServer, MysqlOptions, MysqlServer, Operator, Size, Stage, shared, wait_until};
+use e2e::{
+    ElasticServer, MysqlOptions, MysqlServer, Operator, Shop, Size, Stage, TcpProxy, shared, wait_until,
+};
 use serde_json::json;
 
 pub(super) const SIZE: Size = Size { users: 200, orders: 2_000, items_per_order: 2 };
@@ -136,6 +138,27 @@ async fn a_purged_binlog_and_a_restored_server_are_noticed_and_repaired() {
         })
         .await;
     repaired(&stage, &operator, "restored").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_gtids_another_server_at_the_address_is_noticed() {
+    let plain = || MysqlOptions { gtid: false, ..MysqlOptions::default() };
+    let (one, other, elastic) =
+        tokio::join!(MysqlServer::start(plain()), MysqlServer::start(plain()), shared::elastic());
+    let mut stage = Stage::new(&one, elastic, "failover", SIZE).await;
+    stage.audited = false; // the other server's rows are others
+    let proxy = TcpProxy::start(one.port()).await;
+    stage.set("source.port", proxy.port());
+    let operator = stage.start();
+    assert_eq!(stage.equal(&operator).await, 2_000);
+    stage.shop = Shop::create(other.opts(), &stage.index, SIZE).await;
+    stage.shop.run(&["DELETE FROM {db}.orders WHERE id BETWEEN 100 AND 199"]).await;
+    proxy.redirect(other.port());
+    proxy.cut().await;
+    repaired(&stage, &operator, "another server").await;
+    assert_eq!(stage.search.count(&stage.index).await, 1_900);
+    stage.shop.run(&others(1)).await;
+    stage.equal(&operator).await;
 }
 
 /// Five transactions that change something, other ones in each round.

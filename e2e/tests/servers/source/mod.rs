@@ -1,5 +1,6 @@
 //! The room `source` against a real MySQL.
 
+mod bound;
 mod causal;
 mod describe;
 mod limits;
