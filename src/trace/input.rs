@@ -1,7 +1,7 @@
 //! Where binlogs come from: files as they are or packed (gzip, zstd), the standard input, URLs, servers.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -286,56 +286,4 @@ fn file_name(path: &Path) -> String {
 fn unpacked_name(name: &str) -> String {
     let packed = [".gz", ".zst", ".zstd"].iter().find_map(|end| name.strip_suffix(end));
     packed.unwrap_or(name).to_owned()
-}
-
-/// Binlogs written to a folder of their own, to be read backwards; it goes with this.
-#[derive(Debug)]
-pub(super) struct Spool {
-    folder: PathBuf,
-    files: usize,
-}
-
-impl Spool {
-    pub(super) fn new() -> Result<Self, TraceError> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let folder =
-            std::env::temp_dir().join(format!("binlog-operator-spool-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&folder).map_err(TraceError::io(format!("make {}", folder.display())))?;
-        Ok(Self { folder, files: 0 })
-    }
-
-    /// Writes a stream to a file and gives its path. A stream that breaks off is kept as far as it came.
-    pub(super) fn keep(&mut self, name: &str, reader: Reader) -> Result<PathBuf, TraceError> {
-        let Reader::Bytes(mut reader) = reader else {
-            return Err(TraceError::Option(
-                "a rollback reads the newest change first: fetch the server's files and give them \
-                 (mysqlbinlog --read-from-remote-server --raw)"
-                    .into(),
-            ));
-        };
-        self.files += 1;
-        let folder = self.folder.join(self.files.to_string());
-        let path = folder.join(name.replace('/', "_"));
-        let failed = || TraceError::io(format!("write {}", path.display()));
-        std::fs::create_dir_all(&folder).map_err(failed())?;
-        let mut file = File::create(&path).map_err(failed())?;
-        let mut buffer = vec![0; BUFFER];
-        loop {
-            match reader.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(n) => file.write_all(buffer.get(..n).unwrap_or_default()).map_err(failed())?,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => break, // a packed file that was cut
-                Err(e) => return Err(TraceError::Io { what: format!("read {name}"), source: e }),
-            }
-        }
-        Ok(path)
-    }
-}
-
-impl Drop for Spool {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
 }

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::checkpoint::{Checkpoint, Saved};
 use super::forms::Part;
-use super::input::{Input, Spool};
+use super::input::Input;
 use super::known::Shared;
 use super::names::Names;
 use super::record::CSV_HEAD;
 use super::request::{Form, Request};
+use super::spool::Spool;
 use super::stats::Stats;
 use super::walk::Counts;
 use super::{Schema, TraceError, changes, parallel, search, streams};
@@ -56,12 +57,17 @@ impl Job<'_> {
         if !self.progress.stop.load(Ordering::Relaxed) {
             return Ok(());
         }
-        Err(TraceError::Option(if self.checkpoint.is_some() {
-            "stopped by a signal: the same command goes on from here".into()
-        } else {
-            "stopped by a signal: the output is not complete".into()
-        }))
+        Err(stopped(self.checkpoint.is_some()))
     }
+}
+
+/// What a signal ends a trace with.
+pub(super) fn stopped(has_checkpoint: bool) -> TraceError {
+    TraceError::Option(if has_checkpoint {
+        "stopped by a signal: the same command goes on from here".into()
+    } else {
+        "stopped by a signal: the output is not complete".into()
+    })
 }
 
 /// Traces the inputs, in the order of their transactions. With a checkpoint, from where an earlier run came to.
@@ -79,6 +85,7 @@ pub fn run(
     if let Err(error) = trace(job, inputs, schema.names, schema.from_end) {
         outcome.error = Some(error);
     }
+    outcome.count_nothing(request);
     outcome
 }
 
@@ -98,17 +105,16 @@ fn trace(mut job: Job<'_>, mut inputs: Vec<Input>, names: Names, from_end: bool)
     let plain: Option<Vec<PathBuf>> = inputs.iter().map(|input| input.plain().map(PathBuf::from)).collect();
     let done = match plain {
         Some(files) => parallel::files(&mut job, files, names, from_end),
-        None if request.form.is_backward() => {
+        None if request.is_backward() => {
             let mut spool = Spool::new()?;
-            let keep = |input: Input| {
-                if let Some(path) = input.plain() {
-                    return Ok(path.to_owned());
+            let mut files = Vec::new();
+            for input in inputs {
+                match input.plain() {
+                    Some(path) => files.push(path.to_owned()),
+                    None => files.extend(spool.keep(input, job.progress)?),
                 }
-                let name = input.name().to_owned();
-                spool.keep(&name, input.into_reader(&job.progress.read)?)
-            };
-            let files: Result<Vec<PathBuf>, TraceError> = inputs.into_iter().map(keep).collect();
-            parallel::files(&mut job, files?, names, from_end)
+            }
+            parallel::files(&mut job, files, names, from_end)
         }
         None => streams::streams(&mut job, inputs, names),
     };
@@ -134,7 +140,7 @@ fn leave_out(job: &mut Job<'_>, inputs: &mut Vec<Input>) {
 }
 
 /// The head of the output.
-fn begin(request: &Request, sources: &[String], out: &mut dyn Write) -> Result<(), TraceError> {
+pub(super) fn begin(request: &Request, sources: &[String], out: &mut dyn Write) -> Result<(), TraceError> {
     let write = TraceError::io("write the output");
     let mut head = changes::title(request.form, sources);
     match request.form {
@@ -148,7 +154,7 @@ fn begin(request: &Request, sources: &[String], out: &mut dyn Write) -> Result<(
     out.write_all(&head).map_err(write)
 }
 
-fn end(request: &Request, out: &mut dyn Write) -> Result<(), TraceError> {
+pub(super) fn end(request: &Request, out: &mut dyn Write) -> Result<(), TraceError> {
     if matches!(request.form, Form::Sql | Form::Rollback) {
         out.write_all(changes::POSTAMBLE.as_bytes()).map_err(TraceError::io("write the output"))?;
     }
@@ -156,6 +162,13 @@ fn end(request: &Request, out: &mut dyn Write) -> Result<(), TraceError> {
 }
 
 impl Outcome {
+    /// Statistics of nothing, where nothing was selected.
+    pub(super) fn count_nothing(&mut self, request: &Request) {
+        if request.form == Form::Stats && self.error.is_none() && self.stats.is_none() {
+            self.stats = Some(Stats::new(request));
+        }
+    }
+
     /// Adds what came of a part.
     pub(super) fn take(&mut self, part: &mut Part) {
         self.counts.add(&part.counts);

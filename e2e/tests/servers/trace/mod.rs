@@ -8,4 +8,5 @@ mod rig;
 mod schemas;
 mod search;
 mod selection;
+mod serve;
 mod tables;
