@@ -24,7 +24,7 @@ p{margin:4px 0;color:var(--soft)}.cards{display:grid;grid-template-columns:repea
 .card b{display:block;font-size:22px;font-variant-numeric:tabular-nums}.card span{color:var(--soft);font-size:13px}\
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}\
 th{color:var(--soft);font-weight:500;text-align:left}th,td{padding:5px 10px 5px 0;border-bottom:1px solid var(--line);\
-vertical-align:top}td.n,th.n{text-align:right;white-space:nowrap}td.k{max-width:44ch;overflow-wrap:break-word}\
+vertical-align:top}td.n,th.n{text-align:right;white-space:nowrap}td.k{max-width:44ch;overflow-wrap:break-word}td.k:first-child{min-width:9ch}\
 h2::first-letter{text-transform:uppercase}\
 svg{display:block;width:100%;height:auto}svg text{fill:var(--soft);font-size:12px}.i{fill:var(--insert)}\
 .u{fill:var(--update)}.d{fill:var(--delete)}.t{fill:var(--soft)}.key i{display:inline-block;width:10px;height:10px;\

@@ -131,12 +131,14 @@ async function load() {
 async function loadOverview(signal) {
   const wide = asked("table", "where", "changed-column");
   try {
-    const every = json("overview", wide, signal);
-    const stats = wide.toString() === asked().toString() ? await every : await json("overview", asked(), signal);
-    drawChart(stats);
-    drawTables((await every).tables);
+    const every = await json("overview", wide, signal);
+    drawTables(every.tables);
+    drawChart(wide.toString() === asked().toString() ? every : await json("overview", asked(), signal));
   } catch (error) {
-    if (error.name !== "AbortError") fieldError(error, "overview-error");
+    if (error.name === "AbortError") return;
+    drawn = null;
+    ["chart", "legend", "summary"].forEach((id) => $(id).replaceChildren());
+    fieldError(error, "overview-error");
   }
   if (!signal.aborted) $("chart").classList.remove("busy");
 }
