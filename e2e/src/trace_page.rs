@@ -15,7 +15,7 @@ pub struct TracePage {
     process: Process,
     url: String,
     client: reqwest::Client,
-    _scratch: Scratch,
+    scratch: Scratch,
 }
 
 impl TracePage {
@@ -28,7 +28,8 @@ impl TracePage {
             .map(|&arg| arg.to_owned())
             .collect();
         let log: &Path = &scratch.path().join("log");
-        let mut process = Process::spawn(binary(), &args, &[], log);
+        let copies = [("TMPDIR".to_owned(), scratch.path().display().to_string())];
+        let mut process = Process::spawn(binary(), &args, &copies, log);
         let url = wait_until("the page's address", PATIENCE, async || {
             let said = process.log();
             assert!(process.ended().is_none(), "trace serve ended: {said}");
@@ -38,7 +39,7 @@ impl TracePage {
         .await;
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { process, url, client, _scratch: scratch }
+        Self { process, url, client, scratch }
     }
 
     /// `http://127.0.0.1:PORT/`.
@@ -49,6 +50,12 @@ impl TracePage {
     /// A client without a proxy.
     pub fn client(&self) -> &reqwest::Client {
         &self.client
+    }
+
+    /// Folders of binlogs that it has copied.
+    pub fn copies(&self) -> usize {
+        let entries = std::fs::read_dir(self.scratch.path()).expect("its folder");
+        entries.flatten().filter(|entry| entry.path().is_dir()).count()
     }
 
     /// What it has printed.

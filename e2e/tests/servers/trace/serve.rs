@@ -250,7 +250,7 @@ async fn unknown_columns_are_said_where_they_stand() {
     assert!(
         std::process::Command::new("gzip").args(["-c", &files[1]]).stdout(file).status().unwrap().success()
     );
-    let named = TracePage::start(&["--schema-from", &url, packed.to_str().unwrap()]).await;
+    let mut named = TracePage::start(&["--schema-from", &url, packed.to_str().unwrap()]).await;
     let live = TracePage::start(&["--schema-from", &url, "--from", &url, "--start-time", "2020-01-01"]).await;
     let (_, rollback) = named.get("api/rollback?table=shop.orders").await;
     assert!(rollback.contains("SET `state`='new'"), "{rollback}");
@@ -263,6 +263,8 @@ async fn unknown_columns_are_said_where_they_stand() {
         assert_eq!(copy["name"].as_str(), file.file_name().and_then(|name| name.to_str()));
         assert_eq!(copy["bytes"].as_u64(), Some(file.metadata().unwrap().len()), "{held}");
     }
+    // what was copied goes with the process
+    assert_eq!((named.copies(), named.terminate().await, named.copies()), (1, Some(0), 0));
 }
 
 #[tokio::test]
