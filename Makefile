@@ -56,6 +56,7 @@ e2e: servers ## tests on real servers; E2E_ARGS="NAME" picks some
 
 .PHONY: large
 large: servers ## the tests on real servers that are too long for every change
+	scripts/chromium.sh install
 	$(BINARY)
 	cargo test --workspace --locked --no-fail-fast $(E2E_LARGE:%=--test %) -- --test-threads $(E2E_THREADS) $(E2E_ARGS)
 

@@ -17,6 +17,7 @@
 
 pub mod aliyun;
 pub mod audit;
+pub mod browser;
 pub mod checker;
 pub mod cluster;
 pub mod cluster_task;
@@ -42,10 +43,12 @@ pub mod shop;
 pub mod stage;
 pub mod task_file;
 pub mod tcp_proxy;
+pub mod trace_page;
 pub mod wait;
 
 pub use aliyun::{AliyunApi, Backup};
 pub use audit::Audit;
+pub use browser::Browser;
 pub use checker::{Checker, Kind};
 pub use cluster::{Cluster, Namespace};
 pub use cluster_task::ClusterTask;
@@ -66,4 +69,5 @@ pub use shop::{Shop, Size};
 pub use stage::{Stage, Status, wait_condition, wait_said};
 pub use task_file::TaskFile;
 pub use tcp_proxy::{TcpMode, TcpProxy};
+pub use trace_page::TracePage;
 pub use wait::wait_until;

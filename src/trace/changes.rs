@@ -8,9 +8,11 @@ use super::TraceError;
 use super::draft::Draft;
 use super::fates::Fates;
 use super::known::{Chosen, Known};
+use super::listing;
 use super::names::Ddl;
 use super::record;
 use super::request::{Form, Request};
+use super::select::RowNumber;
 use super::sql;
 use super::transaction::{End, Transaction};
 use super::walk::{Output, Statement, head};
@@ -61,7 +63,7 @@ impl<'r> Changes<'r> {
         Self {
             request,
             fates,
-            draft: Draft::new(request.form.is_backward()),
+            draft: Draft::new(request.is_backward()),
             query: None,
             written: 0,
             warnings: Vec::new(),
@@ -118,18 +120,41 @@ impl<'r> Changes<'r> {
         &mut self,
         tx: &Transaction,
         chosen: &Chosen,
-        kind: RowsKind,
+        (kind, number): (RowsKind, RowNumber),
         before: &[Value<'_>],
         after: &[Value<'_>],
     ) -> Result<(), TraceError> {
         let request = self.request;
         self.draft.pending.rows += 1;
         self.draft.pieces.push(|out| match request.form {
+            Form::Listing => {
+                listing::row(tx, &chosen.table, (kind, number), before, after, out).map_err(TraceError::from)
+            }
             Form::Json => record::json(tx, &chosen.table, kind, before, after, out).map_err(TraceError::from),
             Form::Csv => record::csv(tx, &chosen.table, kind, before, after, out).map_err(TraceError::from),
             Form::Rollback => undo(request, chosen, kind, before, after, out).map_err(TraceError::from),
             _ => redo(request, chosen, kind, before, after, out).map_err(TraceError::from),
         })
+    }
+
+    /// Rows of which a listing can only say why they are not shown.
+    fn unreadable(
+        &mut self,
+        tx: &Transaction,
+        rows: &RowsEvent<'_>,
+        error: &TraceError,
+    ) -> Result<u64, TraceError> {
+        let (mut count, mut iterator) = (0, rows.rows());
+        while iterator.next()?.is_some() {
+            count += 1;
+        }
+        self.draft.begin();
+        self.draft.pending.rows += count;
+        self.draft.pieces.push(|out| {
+            listing::unreadable(tx, &rows.table.name, (rows.kind, count), &error.to_string(), out);
+            Ok::<_, TraceError>(())
+        })?;
+        Ok(count)
     }
 
     /// A statement as text, in its transaction.
@@ -166,6 +191,11 @@ impl<'r> Changes<'r> {
         text.push_str("SET SESSION sql_mode = @binlog_operator_strict, time_zone = '+00:00';\n");
         self.text(&text)
     }
+}
+
+/// What is wrong is that the columns are not known, or are others.
+fn is_about_columns(error: &TraceError) -> bool {
+    matches!(error, TraceError::Names { .. } | TraceError::Mismatch { .. })
 }
 
 /// Appends the statement that does the change again.
@@ -256,7 +286,13 @@ impl Output for Changes<'_> {
         if !self.request.selection.holds_rows(rows.kind) {
             return Ok(0);
         }
-        let Some(chosen) = known.choose(rows, self.request)? else { return Ok(0) };
+        let chosen = match known.choose(rows, self.request) {
+            Err(error) if self.request.form == Form::Listing && is_about_columns(&error) => {
+                return self.unreadable(tx, rows, &error);
+            }
+            chosen => chosen?,
+        };
+        let Some(chosen) = chosen else { return Ok(0) };
         if self.request.form == Form::Rollback {
             undoable(rows, &chosen)?;
         }
@@ -264,7 +300,13 @@ impl Output for Changes<'_> {
         let (mut before, mut after) = (Vec::new(), Vec::new());
         let mut iterator = rows.rows();
         let mut selected = 0;
+        let mut next = RowNumber { event: tx.row_events, row: 0 };
         while iterator.read_values(&mut before, &mut after)? {
+            let number = next;
+            next.row += 1;
+            if !self.request.selection.holds_row(number) {
+                continue;
+            }
             let mut documents = Vec::new();
             let whole = if rows.partial { Some(patched(&before, &after, &mut documents)?) } else { None };
             let after = whole.as_deref().unwrap_or(&after);
@@ -281,7 +323,7 @@ impl Output for Changes<'_> {
                 }
             }
             selected += 1;
-            self.row(tx, &chosen, rows.kind, &before, after)?;
+            self.row(tx, &chosen, (rows.kind, number), &before, after)?;
         }
         Ok(selected)
     }
@@ -292,6 +334,9 @@ impl Output for Changes<'_> {
     }
 
     fn statement(&mut self, tx: &Transaction, statement: &Statement<'_>) -> Result<(), TraceError> {
+        if self.request.selection.row.is_some() {
+            return Ok(());
+        }
         let query = statement.query;
         let is_xa = matches!(query.kind, QueryKind::XaCommit(_) | QueryKind::XaRollback(_));
         match self.request.form {
@@ -324,12 +369,14 @@ impl Output for Changes<'_> {
                 self.warnings.push(format!("{}: not undone: {}", statement.at, head(&query.sql)));
                 self.text(&format!("-- not undone: {}\n", head(&query.sql)))
             }
-            Form::Json | Form::Csv => {
+            form @ (Form::Json | Form::Csv | Form::Listing) => {
                 self.draft.begin();
                 self.draft.pending.statements += 1;
-                let is_json = self.request.form == Form::Json;
                 self.draft.pieces.push(|out| {
-                    record::statement(tx, &query.schema, &query.sql, is_json, out);
+                    match form {
+                        Form::Listing => listing::statement(tx, &query.schema, &query.sql, out),
+                        _ => record::statement(tx, &query.schema, &query.sql, form == Form::Json, out),
+                    }
                     Ok(())
                 })
             }
@@ -357,7 +404,7 @@ impl Output for Changes<'_> {
             self.begin(tx)?; // XA COMMIT follows, whatever is selected
         }
         self.warnings.extend(self.fates.left_open(tx, end).filter(|_| !happened));
-        let few = self.draft.pending.rows < self.request.selection.min_transaction_rows;
+        let few = self.draft.pending.rows < self.request.selection.least_rows();
         if !happened || few {
             return self.abandon().map(|()| 0);
         }

@@ -81,7 +81,7 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// Opens the checkpoint in `path` and the output in `out`, which is to be written from where it then stands.
     pub fn open(path: &Path, out: &Path, request: &Request) -> Result<(Self, File), TraceError> {
-        if request.form.is_backward() || request.form == Form::Stats {
+        if request.is_backward() || request.form == Form::Stats {
             return Err(TraceError::Option(
                 "--checkpoint: a rollback begins with the newest change, and statistics come at the end: only sql and \
                  events can go on in the middle"

@@ -176,7 +176,7 @@ impl Output for Events<'_> {
     }
 
     fn end(&mut self, tx: &Transaction, _end: End) -> Result<u64, TraceError> {
-        if tx.rows < self.request.selection.min_transaction_rows {
+        if tx.rows < self.request.selection.least_rows() {
             return self.abandon().map(|()| 0);
         }
         self.written += self.draft.keep().0.statements;

@@ -188,7 +188,7 @@ impl Output for Exact<'_> {
             End::Prepared => self.fates.committed(tx),
         };
         self.warnings.extend(self.fates.left_open(tx, end).filter(|_| !happened));
-        if !happened || self.draft.pending.rows < self.request.selection.min_transaction_rows {
+        if !happened || self.draft.pending.rows < self.request.selection.least_rows() {
             return self.abandon().map(|()| 0);
         }
         let (written, begun) = self.draft.keep();

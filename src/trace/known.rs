@@ -7,8 +7,9 @@ use super::TraceError;
 use super::names::{Ddl, Names};
 use super::predicate::Predicate;
 use super::request::{Form, Request};
+use super::select::Selection;
 use super::sql::{Table, resolve};
-use crate::binlog::{RowsEvent, RowsKind, TableMap};
+use crate::binlog::{At, RowsEvent, RowsKind, TableMap};
 use crate::model::{TableName, Value};
 
 /// Tables remembered before all are forgotten.
@@ -44,20 +45,65 @@ const MAX_WARNINGS: usize = 1000;
 #[derive(Debug)]
 pub(super) struct Chosen {
     pub(super) table: Table,
+    /// What rows must fulfil, all of it.
+    wanted: Vec<Wanted>,
+}
+
+/// What rows must fulfil.
+#[derive(Debug, Default)]
+struct Wanted {
     /// An update must have changed one of these columns; empty: any.
     changed: Vec<usize>,
+    /// One of these must hold; empty: any row.
     predicates: Vec<Predicate>,
 }
 
 impl Chosen {
     /// True where every row is selected.
     pub(super) fn takes_all(&self) -> bool {
-        self.changed.is_empty() && self.predicates.is_empty()
+        self.wanted.is_empty()
     }
 
     /// Whether the row is selected.
     pub(super) fn holds(&self, kind: RowsKind, before: &[Value<'_>], after: &[Value<'_>]) -> bool {
-        let matches = |p: &Predicate| p.holds(&self.table, before) || p.holds(&self.table, after);
+        self.wanted.iter().all(|wanted| wanted.holds(&self.table, kind, before, after))
+    }
+}
+
+impl Wanted {
+    /// What a selection by itself asks of a table's rows.
+    fn of(selection: &Selection, table: &Table, at: &At) -> Result<Self, TraceError> {
+        let name = &table.name;
+        let missing = |column: &str| TraceError::Mismatch {
+            at: at.clone(),
+            table: name.clone(),
+            reason: format!("it has no column {column}, which is asked for"),
+        };
+        let mut changed = Vec::new();
+        for column in selection.changed_of(name) {
+            match table.columns.iter().position(|c| c.name.eq_ignore_ascii_case(column)) {
+                Some(index) => changed.push(index),
+                // `--changed-column name` may be meant for other tables
+                None if selection.changed_columns.iter().any(|c| c == column) => {}
+                None => return Err(missing(column)),
+            }
+        }
+        let predicates: Vec<_> = selection.predicates.iter().filter(|p| p.is_about(name)).cloned().collect();
+        if let Some(column) = predicates.iter().find_map(|p| p.lacks(table)) {
+            return Err(missing(column));
+        }
+        if changed.is_empty() && !selection.changed_columns.is_empty() {
+            changed.push(usize::MAX); // no update of this table can
+        }
+        Ok(Self { changed, predicates })
+    }
+
+    fn takes_all(&self) -> bool {
+        self.changed.is_empty() && self.predicates.is_empty()
+    }
+
+    fn holds(&self, table: &Table, kind: RowsKind, before: &[Value<'_>], after: &[Value<'_>]) -> bool {
+        let matches = |p: &Predicate| p.holds(table, before) || p.holds(table, after);
         if !self.predicates.is_empty() && !self.predicates.iter().any(matches) {
             return false;
         }
@@ -123,29 +169,9 @@ impl Known {
             self.one_schema(name)?;
         }
         let table = resolve(&rows.table, &self.names, request.allow_trailing, rows.at())?;
-        let missing = |column: &str| TraceError::Mismatch {
-            at: rows.at().clone(),
-            table: name.clone(),
-            reason: format!("it has no column {column}, which is asked for"),
-        };
-        let mut changed = Vec::new();
-        for column in request.selection.changed_of(name) {
-            match table.columns.iter().position(|c| c.name.eq_ignore_ascii_case(column)) {
-                Some(index) => changed.push(index),
-                // `--changed-column name` may be meant for other tables
-                None if request.selection.changed_columns.iter().any(|c| c == column) => {}
-                None => return Err(missing(column)),
-            }
-        }
-        let nothing_to_change = changed.is_empty() && !request.selection.changed_columns.is_empty();
-        let predicates: Vec<_> =
-            request.selection.predicates.iter().filter(|p| p.is_about(name)).cloned().collect();
-        if let Some(column) = predicates.iter().find_map(|p| p.lacks(&table)) {
-            return Err(missing(column));
-        }
-        if nothing_to_change {
-            changed.push(usize::MAX); // no update of this table can
-        }
+        let wanted = request.selection.layers().map(|layer| Wanted::of(layer, &table, rows.at()));
+        let mut wanted = wanted.collect::<Result<Vec<_>, _>>()?;
+        wanted.retain(|wanted| !wanted.takes_all());
         if !table.has_shape && matches!(request.form, Form::Sql | Form::Rollback) {
             self.warn(format!(
                 "{name}: its events name the columns, but nothing says which are generated: a statement that \
@@ -158,7 +184,7 @@ impl Known {
                  and would be there twice (`rollback --exact` fires none)"
             ));
         }
-        Ok(Chosen { table, changed, predicates })
+        Ok(Chosen { table, wanted })
     }
 
     /// A table whose DDL names no database must not stand for two.

@@ -8,6 +8,7 @@
 //! the last one first where changes are taken back. A transaction is held in `pieces` until it is whole, beyond a
 //! limit in a file: memory does not grow with the input.
 
+mod archive;
 mod changes;
 mod checkpoint;
 mod draft;
@@ -19,6 +20,7 @@ mod follows;
 mod forms;
 mod input;
 mod known;
+mod listing;
 mod live;
 mod names;
 mod parallel;
@@ -39,6 +41,7 @@ mod survey;
 mod transaction;
 mod walk;
 
+pub use archive::{Archive, Bookmark, Holdings, Page};
 pub use checkpoint::Checkpoint;
 pub use error::TraceError;
 pub use input::Input;
@@ -48,6 +51,6 @@ pub use request::{Form, Request};
 pub use run::{Outcome, Progress, run};
 pub use schema::Schema;
 pub use search::{left_out, live_start};
-pub use select::{EventKind, Selection};
+pub use select::{EventKind, RowNumber, Selection, Span};
 pub use stats::Stats;
 pub use walk::Counts;

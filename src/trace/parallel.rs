@@ -1,7 +1,7 @@
 //! Files that can be read anywhere in them: surveyed, then read in chunks by several workers, in order or the last first.
 
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use super::forms::{Part, Sink, with};
 use super::known::{Known, Shared};
 use super::names::Names;
 use super::request::{Form, Request};
-use super::run::Job;
+use super::run::{Job, stopped};
 use super::survey::{Chunk, Survey};
 use super::walk::Walk;
 use super::{TraceError, exact};
@@ -30,35 +30,43 @@ pub(super) fn files(
     names: Names,
     from_end: bool,
 ) -> Result<(), TraceError> {
-    let (request, progress) = (job.request, job.progress);
+    let request = job.request;
     let place = job.resumed.take().map(|saved| saved.place);
     if let (Some(place), Some(checkpoint)) = (&place, &job.checkpoint) {
         check_head(&files, place, checkpoint)?;
     }
     let border = place.as_ref().map(|place| (place.input, place.offset));
-    let mut survey = Survey::new(files, request, names, from_end, border)?;
+    let survey = Survey::new(files, request, (names, from_end), border, None)?;
     if let (Some(place), Some(checkpoint), false) = (&place, &job.checkpoint, survey.border_met) {
         return Err(checkpoint.refused(&format!("no transaction of {} ends at {}", place.file, place.offset)));
     }
-    let fates = Arc::new(std::mem::take(&mut survey.fates));
     let is_left = |chunk: &&Chunk| border.is_none_or(|border| (chunk.file, chunk.end) > border);
-    let order: Vec<&Chunk> = if request.form.is_backward() {
+    let order: Vec<&Chunk> = if request.is_backward() {
         survey.chunks.iter().rev().collect()
     } else {
         survey.chunks.iter().filter(is_left).collect()
     };
-    let shared = Arc::clone(&job.shared);
-    let written = std::thread::scope(|scope| {
+    chunks(job, &survey, order)?;
+    survey.broken.map_or(Ok(()), Err)
+}
+
+/// Reads chunks of surveyed files in this order, and writes what comes of them.
+pub(super) fn chunks(job: &mut Job<'_>, survey: &Survey, order: Vec<&Chunk>) -> Result<(), TraceError> {
+    let (request, progress) = (job.request, job.progress);
+    let (shared, fates) = (Arc::clone(&job.shared), &survey.fates);
+    // with a checkpoint a chunk is read to its end: there the checkpoint is kept
+    let stop = job.checkpoint.is_none().then(|| Arc::clone(&progress.stop));
+    std::thread::scope(|scope| {
         let (tasks, queue) = sync_channel::<Task<'_>>(request.threads);
         let (promised, parts) = sync_channel::<(&Chunk, Receiver<Part>)>(request.threads + AHEAD);
         let queue = Arc::new(Mutex::new(queue));
         for _ in 0..request.threads.max(1) {
-            let (queue, survey, fates, shared) = (Arc::clone(&queue), &survey, &fates, &shared);
+            let (queue, shared, stop) = (Arc::clone(&queue), &shared, stop.as_deref());
             scope.spawn(move || {
                 loop {
                     let task = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     let Ok((chunk, answer)) = task else { break };
-                    let part = chunk_part(request, survey, chunk, fates, shared);
+                    let part = chunk_part(request, survey, chunk, (fates, shared), stop);
                     progress.read.fetch_add(chunk.end - chunk.start, Ordering::Relaxed);
                     let _ = answer.send(part);
                 }
@@ -74,9 +82,7 @@ pub(super) fn files(
             }
         });
         write_parts(job, &survey.files, parts)
-    });
-    written?;
-    survey.broken.map_or(Ok(()), Err)
+    })
 }
 
 /// An error where the place's file is not the one that was read before.
@@ -107,7 +113,7 @@ fn write_parts(
                 format = Some(statement);
             }
         }
-        if job.request.form.is_backward()
+        if job.request.is_backward()
             && let Some(error) = part.error
         {
             return Err(error); // what is newer in this part cannot be read: nothing older may be taken back
@@ -134,8 +140,8 @@ fn chunk_part(
     request: &Request,
     survey: &Survey,
     chunk: &Chunk,
-    fates: &Arc<Fates>,
-    shared: &Arc<Shared>,
+    (fates, shared): (&Arc<Fates>, &Arc<Shared>),
+    stop: Option<&AtomicBool>,
 ) -> Part {
     let Some(path) = survey.files.get(chunk.file) else {
         return Part::of(TraceError::Option("a file is missing".into()));
@@ -155,6 +161,9 @@ fn chunk_part(
         let done = prime(&mut decoder, chunk).and_then(|()| {
             let mut raw = decoder.spare();
             while file.offset() < chunk.end && file.read_raw(&mut raw)? {
+                if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                    return Err(stopped(false));
+                }
                 decoder.push(raw);
                 while let Some(event) = decoder.next()? {
                     walk.take(&event, out)?;

@@ -11,7 +11,7 @@ use crate::model::Value;
 pub(super) const CSV_HEAD: &str =
     "time,gtid,file,position,server_id,thread_id,database,table,event,before,after,statement\n";
 
-fn word(kind: RowsKind) -> &'static str {
+pub(super) fn word(kind: RowsKind) -> &'static str {
     match kind {
         RowsKind::Insert => "insert",
         RowsKind::Update => "update",
@@ -29,7 +29,8 @@ pub(super) fn time(micros: u64, out: &mut Vec<u8>) {
     out.push(b'Z');
 }
 
-fn head(tx: &Transaction, schema: &str, table: Option<&str>, event: &str, out: &mut Vec<u8>) {
+/// The members that all records begin with.
+pub(super) fn head(tx: &Transaction, schema: &str, table: Option<&str>, event: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"time\":\"");
     time(tx.time(), out);
     let _ = write!(out, "\",\"gtid\":");

@@ -15,17 +15,12 @@ pub enum Form {
     Json,
     /// A line of comma-separated values per changed row.
     Csv,
+    /// A JSON object per changed row, column by column, long values cut: for a page.
+    Listing,
     /// A JSON object per event.
     Events,
     /// Counts by table, time, connection.
     Stats,
-}
-
-impl Form {
-    /// True where the newest change comes first.
-    pub fn is_backward(self) -> bool {
-        matches!(self, Self::Rollback | Self::ExactRollback)
-    }
 }
 
 /// A trace.
@@ -37,6 +32,8 @@ pub struct Request {
     pub selection: Selection,
     /// Columns may have been added or dropped at a table's end since its DDL was taken.
     pub allow_trailing: bool,
+    /// A listing begins with the newest change.
+    pub newest_first: bool,
     /// UPDATE statements set every column, not only those that changed.
     pub full_set: bool,
     /// Rollback statements stand below the change that they take back.
@@ -58,12 +55,19 @@ pub struct Request {
 }
 
 impl Request {
+    /// True where the newest change comes first.
+    pub fn is_backward(&self) -> bool {
+        matches!(self.form, Form::Rollback | Form::ExactRollback)
+            || (self.form == Form::Listing && self.newest_first)
+    }
+
     /// A request of this form for everything, with the defaults.
     pub fn new(form: Form) -> Self {
         Self {
             form,
             selection: Selection::default(),
             allow_trailing: false,
+            newest_first: false,
             full_set: false,
             with_original: false,
             guard: false,

@@ -57,12 +57,17 @@ impl Job<'_> {
         if !self.progress.stop.load(Ordering::Relaxed) {
             return Ok(());
         }
-        Err(TraceError::Option(if self.checkpoint.is_some() {
-            "stopped by a signal: the same command goes on from here".into()
-        } else {
-            "stopped by a signal: the output is not complete".into()
-        }))
+        Err(stopped(self.checkpoint.is_some()))
     }
+}
+
+/// What a signal ends a trace with.
+pub(super) fn stopped(has_checkpoint: bool) -> TraceError {
+    TraceError::Option(if has_checkpoint {
+        "stopped by a signal: the same command goes on from here".into()
+    } else {
+        "stopped by a signal: the output is not complete".into()
+    })
 }
 
 /// Traces the inputs, in the order of their transactions. With a checkpoint, from where an earlier run came to.
@@ -80,6 +85,7 @@ pub fn run(
     if let Err(error) = trace(job, inputs, schema.names, schema.from_end) {
         outcome.error = Some(error);
     }
+    outcome.count_nothing(request);
     outcome
 }
 
@@ -99,17 +105,14 @@ fn trace(mut job: Job<'_>, mut inputs: Vec<Input>, names: Names, from_end: bool)
     let plain: Option<Vec<PathBuf>> = inputs.iter().map(|input| input.plain().map(PathBuf::from)).collect();
     let done = match plain {
         Some(files) => parallel::files(&mut job, files, names, from_end),
-        None if request.form.is_backward() => {
+        None if request.is_backward() => {
             let mut spool = Spool::new()?;
             let mut files = Vec::new();
             for input in inputs {
-                if let Some(path) = input.plain() {
-                    files.push(path.to_owned());
-                    continue;
+                match input.plain() {
+                    Some(path) => files.push(path.to_owned()),
+                    None => files.extend(spool.keep(input, job.progress)?),
                 }
-                let name = input.name().to_owned();
-                let reader = input.into_reader(&job.progress.read)?;
-                files.extend(spool.keep(&name, reader, || job.check_stop())?);
             }
             parallel::files(&mut job, files, names, from_end)
         }
@@ -137,7 +140,7 @@ fn leave_out(job: &mut Job<'_>, inputs: &mut Vec<Input>) {
 }
 
 /// The head of the output.
-fn begin(request: &Request, sources: &[String], out: &mut dyn Write) -> Result<(), TraceError> {
+pub(super) fn begin(request: &Request, sources: &[String], out: &mut dyn Write) -> Result<(), TraceError> {
     let write = TraceError::io("write the output");
     let mut head = changes::title(request.form, sources);
     match request.form {
@@ -151,7 +154,7 @@ fn begin(request: &Request, sources: &[String], out: &mut dyn Write) -> Result<(
     out.write_all(&head).map_err(write)
 }
 
-fn end(request: &Request, out: &mut dyn Write) -> Result<(), TraceError> {
+pub(super) fn end(request: &Request, out: &mut dyn Write) -> Result<(), TraceError> {
     if matches!(request.form, Form::Sql | Form::Rollback) {
         out.write_all(changes::POSTAMBLE.as_bytes()).map_err(TraceError::io("write the output"))?;
     }
@@ -159,6 +162,13 @@ fn end(request: &Request, out: &mut dyn Write) -> Result<(), TraceError> {
 }
 
 impl Outcome {
+    /// Statistics of nothing, where nothing was selected.
+    pub(super) fn count_nothing(&mut self, request: &Request) {
+        if request.form == Form::Stats && self.error.is_none() && self.stats.is_none() {
+            self.stats = Some(Stats::new(request));
+        }
+    }
+
     /// Adds what came of a part.
     pub(super) fn take(&mut self, part: &mut Part) {
         self.counts.add(&part.counts);

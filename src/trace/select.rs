@@ -1,5 +1,7 @@
 //! Which transactions, tables and rows are asked for.
 
+use std::sync::Arc;
+
 use regex::Regex;
 
 use super::TraceError;
@@ -43,6 +45,53 @@ pub struct Selection {
     pub server_id: Option<u32>,
     /// Only transactions with so many selected rows.
     pub min_transaction_rows: u64,
+    /// Only transactions that begin here.
+    pub span: Option<Span>,
+    /// Of this file only transactions that begin here; those of other files as they are.
+    pub rest: Option<Span>,
+    /// Only this row of a transaction.
+    pub row: Option<RowNumber>,
+    /// What must be selected by this as well.
+    pub within: Option<Arc<Selection>>,
+}
+
+/// A part of one file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Span {
+    /// The file's name.
+    pub file: String,
+    /// The offset of its first byte.
+    pub from: u64,
+    /// The offset after its last byte.
+    pub to: u64,
+}
+
+/// Which row of a transaction: `3.0` is the first row of its third event of rows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RowNumber {
+    /// Counts the transaction's events of rows, selected or not, from 1.
+    pub event: u64,
+    /// Counts the event's rows from 0.
+    pub row: u64,
+}
+
+impl std::fmt::Display for RowNumber {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.event, self.row)
+    }
+}
+
+impl std::str::FromStr for RowNumber {
+    type Err = TraceError;
+
+    fn from_str(text: &str) -> Result<Self, TraceError> {
+        let numbers = text
+            .split_once('.')
+            .and_then(|(event, row)| Some(Self { event: event.parse().ok()?, row: row.parse().ok()? }));
+        numbers.ok_or_else(|| {
+            TraceError::Option(format!("row {text:?}: write it as the changes have it, for example 1.0"))
+        })
+    }
 }
 
 /// A kind of change.
@@ -81,13 +130,38 @@ impl Selection {
     /// False for transactions that surely are outside: by place, time and GTID. `first`, `last`: the
     /// transaction is in the first, the last file.
     pub(super) fn may_hold(&self, tx: &Transaction, first: bool, last: bool) -> bool {
+        self.layers().all(|layer| layer.may_hold_itself(tx, first, last))
+    }
+
+    /// This and what it is within.
+    pub(super) fn layers(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |layer| layer.within.as_deref())
+    }
+
+    fn may_hold_itself(&self, tx: &Transaction, first: bool, last: bool) -> bool {
         let time = tx.time();
         let after_start = !first || self.start_position.is_none_or(|at| tx.start >= at);
         let before_stop = !last || self.stop_position.is_none_or(|at| tx.start < at);
         let placed = after_start && before_stop;
         let timed = self.start_time.is_none_or(|start| time >= start)
             && self.stop_time.is_none_or(|stop| time < stop);
-        placed && timed && self.holds_gtid(tx)
+        let spanned = self
+            .span
+            .as_ref()
+            .is_none_or(|span| *span.file == *tx.file && (span.from..span.to).contains(&tx.start));
+        let rest = self
+            .rest
+            .as_ref()
+            .is_none_or(|span| *span.file != *tx.file || (span.from..span.to).contains(&tx.start));
+        placed && timed && spanned && rest && self.holds_gtid(tx)
+    }
+
+    /// False where no transaction of these times (microseconds since 1970, the first and the last) is asked for.
+    pub(super) fn may_hold_times(&self, (first, last): (u64, u64)) -> bool {
+        self.layers().all(|layer| {
+            layer.start_time.is_none_or(|start| last >= start)
+                && layer.stop_time.is_none_or(|stop| first < stop)
+        })
     }
 
     fn holds_gtid(&self, tx: &Transaction) -> bool {
@@ -101,12 +175,14 @@ impl Selection {
     /// False for transactions of other connections and servers. The connection is known only from the
     /// transaction's second event on.
     pub(super) fn holds_origin(&self, tx: &Transaction) -> bool {
-        self.server_id.is_none_or(|id| tx.server_id == id)
-            && self.thread_id.is_none_or(|id| tx.thread_id == Some(id))
+        self.layers().all(|layer| {
+            layer.server_id.is_none_or(|id| tx.server_id == id)
+                && layer.thread_id.is_none_or(|id| tx.thread_id == Some(id))
+        })
     }
 
     pub(super) fn holds_kind(&self, kind: EventKind) -> bool {
-        self.events.is_empty() || self.events.contains(&kind)
+        self.layers().all(|layer| layer.events.is_empty() || layer.events.contains(&kind))
     }
 
     pub(super) fn holds_rows(&self, kind: RowsKind) -> bool {
@@ -119,26 +195,41 @@ impl Selection {
 
     /// True where tables are chosen in any way: statements that are about no table are then left out.
     pub(super) fn chooses_tables(&self) -> bool {
-        !(self.databases.is_empty()
-            && self.tables.is_empty()
-            && self.exclude_tables.is_empty()
-            && self.table_regex.is_none()
-            && self.predicates.is_empty()
-            && self.changed_columns.is_empty())
+        self.layers().any(|layer| {
+            !(layer.databases.is_empty()
+                && layer.tables.is_empty()
+                && layer.exclude_tables.is_empty()
+                && layer.table_regex.is_none()
+                && layer.predicates.is_empty()
+                && layer.changed_columns.is_empty())
+        })
     }
 
     /// True where single rows are chosen.
     pub(super) fn chooses_rows(&self) -> bool {
-        !(self.predicates.is_empty() && self.changed_columns.is_empty())
+        self.layers().any(|layer| !(layer.predicates.is_empty() && layer.changed_columns.is_empty()))
+    }
+
+    /// False for rows that are not the one asked for.
+    pub(super) fn holds_row(&self, number: RowNumber) -> bool {
+        self.row.is_none_or(|row| row == number)
     }
 
     pub(super) fn holds_database(&self, database: &str) -> bool {
+        self.layers().all(|layer| layer.lists_database(database))
+    }
+
+    fn lists_database(&self, database: &str) -> bool {
         self.databases.is_empty() || self.databases.iter().any(|pattern| matches(pattern, database))
     }
 
     pub(super) fn holds_table(&self, table: &TableName) -> bool {
+        self.layers().all(|layer| layer.lists_table(table))
+    }
+
+    fn lists_table(&self, table: &TableName) -> bool {
         let listed = |list: &[String]| list.iter().any(|pattern| matches_table(pattern, table));
-        self.holds_database(&table.schema)
+        self.lists_database(&table.schema)
             && (self.tables.is_empty() || listed(&self.tables))
             && !listed(&self.exclude_tables)
             && self.table_regex.as_ref().is_none_or(|regex| regex.is_match(&table.to_string()))
@@ -149,7 +240,12 @@ impl Selection {
                 }))
     }
 
-    /// The names of the columns of which one must have changed; empty: any.
+    /// The fewest selected rows of a transaction.
+    pub(super) fn least_rows(&self) -> u64 {
+        self.layers().map(|layer| layer.min_transaction_rows).max().unwrap_or(0)
+    }
+
+    /// The names of the columns of which one must have changed, leaving out what it is within; empty: any.
     pub(super) fn changed_of(&self, table: &TableName) -> Vec<&str> {
         let of = |column: &'_ String| -> bool {
             column.rsplit_once('.').is_none_or(|(pattern, _)| matches_table(pattern, table))
@@ -234,5 +330,35 @@ mod tests {
         assert!(holds("orders") && holds("users") && !holds("old") && !holds("items"));
         assert!(!selection.holds_table(&TableName::new("x", "orders")));
         assert!(Selection { tables: vec!["orders".into()], ..Selection::default() }.check().is_err());
+    }
+
+    #[test]
+    fn within_another_both_hold() {
+        let outer = Selection {
+            tables: vec!["shop.o*".into()],
+            events: vec![EventKind::Update],
+            ..Selection::default()
+        };
+        let inner = Selection {
+            databases: vec!["shop".into()],
+            start_time: Some(10),
+            min_transaction_rows: 2,
+            within: Some(Arc::new(outer)),
+            ..Selection::default()
+        };
+        let holds = |schema, table| inner.holds_table(&TableName::new(schema, table));
+        assert!(holds("shop", "orders") && !holds("shop", "users") && !holds("x", "orders"));
+        assert!(inner.holds_kind(EventKind::Update) && !inner.holds_kind(EventKind::Insert));
+        assert!(inner.may_hold_times((5, 10)) && !inner.may_hold_times((5, 9)));
+        assert!(inner.chooses_tables() && !inner.chooses_rows() && inner.least_rows() == 2);
+    }
+
+    #[test]
+    fn rows_are_numbered() {
+        let number: RowNumber = "3.0".parse().unwrap();
+        assert_eq!((number.event, number.row, number.to_string().as_str()), (3, 0, "3.0"));
+        for wrong in ["", "3", "3.x", "-1.0"] {
+            assert!(wrong.parse::<RowNumber>().is_err(), "{wrong}");
+        }
     }
 }

@@ -1,128 +1,110 @@
-//! What comes once, kept in files that can be read backwards.
+//! Binlogs that come once, or lie elsewhere, as files of our own: such can be read anywhere in them.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::{self, BufWriter, Read, Write};
-use std::path::PathBuf;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::TraceError;
-use super::input::{Bytes, Reader};
+use super::input::{Bytes, Input, Reader};
 use super::live::Live;
-use crate::binlog::{Body, Decoder, EventType, Header, RawEvent};
+use super::run::{Progress, stopped};
+use crate::binlog::{Body, Decoder, EventType, HEADER_LEN, Header, RawEvent};
 
 /// Read at once.
 const BUFFER: usize = 1 << 18;
-/// What a binlog file begins with.
-const MAGIC: [u8; 4] = *b"\xfebin";
+/// What a binlog begins with.
+const MAGIC: &[u8] = b"\xfebin";
 
-/// Binlogs written to a folder of their own; it goes with this.
+/// Binlogs in a folder that only its owner may read; it goes with this.
 #[derive(Debug)]
 pub(super) struct Spool {
     folder: PathBuf,
-    inputs: usize,
-}
-
-/// A server's binlog file as far as it has come.
-struct Kept {
-    path: PathBuf,
-    file: BufWriter<File>,
-    offset: u64,
+    files: usize,
 }
 
 impl Spool {
     pub(super) fn new() -> Result<Self, TraceError> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let folder =
-            std::env::temp_dir().join(format!("binlog-operator-spool-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&folder).map_err(TraceError::io(format!("make {}", folder.display())))?;
-        Ok(Self { folder, inputs: 0 })
-    }
-
-    /// Writes what an input gives to files and gives their paths; `go_on` is asked on the way. Bytes that break off are
-    /// kept as far as they came.
-    pub(super) fn keep(
-        &mut self,
-        name: &str,
-        reader: Reader,
-        go_on: impl Fn() -> Result<(), TraceError>,
-    ) -> Result<Vec<PathBuf>, TraceError> {
-        self.inputs += 1;
-        match reader {
-            Reader::Bytes(bytes) => self.bytes(name, bytes, go_on),
-            Reader::Parts { rest, .. } => self.bytes(name, rest()?, go_on),
-            Reader::Live(live) => self.server(live, go_on),
+        loop {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let folder =
+                std::env::temp_dir().join(format!("binlog-operator-spool-{}-{number}", std::process::id()));
+            match DirBuilder::new().mode(0o700).create(&folder) {
+                Ok(()) => return Ok(Self { folder, files: 0 }),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(TraceError::io(format!("make {}", folder.display()))(e)),
+            }
         }
     }
 
-    fn create(&self, name: &str) -> Result<(PathBuf, File), TraceError> {
-        let folder = self.folder.join(self.inputs.to_string());
+    /// Writes an input to files and gives their paths. One that breaks off is kept as far as it came.
+    pub(super) fn keep(&mut self, input: Input, progress: &Progress) -> Result<Vec<PathBuf>, TraceError> {
+        let name = input.name().to_owned();
+        match input.into_reader(&progress.read)? {
+            Reader::Bytes(reader) => Ok(vec![self.copy(&name, reader, progress)?]),
+            Reader::Parts { head, .. } => Ok(vec![self.copy(&name, head, progress)?]),
+            Reader::Live(live) => self.stream(live, progress),
+        }
+    }
+
+    fn create(&mut self, name: &str) -> Result<(PathBuf, File), TraceError> {
+        self.files += 1;
+        let folder = self.folder.join(self.files.to_string());
         let path = folder.join(name.replace('/', "_"));
-        let failed = || TraceError::io(format!("write {}", path.display()));
-        std::fs::create_dir_all(&folder).map_err(failed())?;
-        let file = File::create(&path).map_err(failed())?;
+        std::fs::create_dir_all(&folder).map_err(write(&path))?;
+        let file = File::create(&path).map_err(write(&path))?;
         Ok((path, file))
     }
 
-    fn bytes(
-        &self,
-        name: &str,
-        mut reader: Bytes,
-        go_on: impl Fn() -> Result<(), TraceError>,
-    ) -> Result<Vec<PathBuf>, TraceError> {
+    fn copy(&mut self, name: &str, mut reader: Bytes, progress: &Progress) -> Result<PathBuf, TraceError> {
         let (path, mut file) = self.create(name)?;
         let mut buffer = vec![0; BUFFER];
         loop {
-            go_on()?;
+            check(progress)?;
             match reader.read(&mut buffer) {
                 Ok(0) => break,
-                Ok(n) => {
-                    let read = buffer.get(..n).unwrap_or_default();
-                    file.write_all(read).map_err(TraceError::io(format!("write {}", path.display())))?;
-                }
+                Ok(n) => file.write_all(buffer.get(..n).unwrap_or_default()).map_err(write(&path))?,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => break, // a packed file that was cut
                 Err(e) => return Err(TraceError::Io { what: format!("read {name}"), source: e }),
             }
         }
-        Ok(vec![path])
+        Ok(path)
     }
 
-    /// A server's files as they are there, but for encryption: each event at its own offset.
-    fn server(
-        &self,
-        mut live: Live,
-        go_on: impl Fn() -> Result<(), TraceError>,
-    ) -> Result<Vec<PathBuf>, TraceError> {
+    /// A server's binlogs, byte for byte as it has them.
+    fn stream(&mut self, mut live: Live, progress: &Progress) -> Result<Vec<PathBuf>, TraceError> {
+        let (mut paths, mut file): (Vec<PathBuf>, Option<Copy>) = (Vec::new(), None);
         let mut decoder = Decoder::new();
-        let mut kept: Vec<PathBuf> = Vec::new();
-        let mut open: Option<Kept> = None;
+        decoder.verify_checksums(false); // whoever reads the files compares them
         while let Some(raw) = live.next_raw()? {
-            go_on()?;
+            check(progress)?;
+            progress.read.fetch_add(raw.bytes.len() as u64, Ordering::Relaxed);
             let Some(header) = Header::of(&raw.bytes) else { continue };
-            if is_made_up(&header) {
-                if let Some(name) = next_file(&mut decoder, &header, raw)? {
-                    if let Some(done) = open.take() {
-                        kept.push(done.finish()?);
+            if matches!(header.event_type, EventType::ROTATE | EventType::FORMAT_DESCRIPTION) {
+                decoder.push(RawEvent { bytes: raw.bytes.clone(), start: None });
+                let named = match decoder.next()?.map(|event| event.body) {
+                    Some(Body::Rotate { file, artificial: true, .. }) => Some(file.to_string()),
+                    _ => None,
+                };
+                if let Some(name) = named {
+                    if file.as_ref().is_none_or(|copy| copy.name != name) {
+                        file.take().map_or(Ok(()), Copy::end)?;
+                        let (path, created) = self.create(&name)?;
+                        file = Some(Copy::begin(name, &path, created)?);
+                        paths.push(path);
                     }
-                    let (path, file) = self.create(&name)?;
-                    open = Some(Kept::begin(path, file)?);
+                    continue;
                 }
-                continue;
             }
-            let Some(file) = &mut open else {
-                return Err(TraceError::Option("the server sent events before it named their file".into()));
-            };
-            file.write(&header, &raw.bytes)?;
-            if header.event_type == EventType::FORMAT_DESCRIPTION {
-                decoder.push(raw);
-                while decoder.next()?.is_some() {}
+            if let Some(copy) = &mut file {
+                copy.add(&header, &raw.bytes)?;
             }
         }
-        if let Some(last) = open {
-            kept.push(last.finish()?);
-        }
-        Ok(kept)
+        file.map_or(Ok(()), Copy::end)?;
+        Ok(paths)
     }
 }
 
@@ -132,58 +114,51 @@ impl Drop for Spool {
     }
 }
 
-impl Kept {
-    fn begin(path: PathBuf, file: File) -> Result<Self, TraceError> {
-        let mut kept = Self { path, file: BufWriter::with_capacity(BUFFER, file), offset: 0 };
-        kept.add(&MAGIC)?;
-        Ok(kept)
+/// One of a server's binlogs while it comes.
+struct Copy {
+    name: String,
+    path: PathBuf,
+    file: BufWriter<File>,
+    written: u64,
+}
+
+impl Copy {
+    fn begin(name: String, path: &Path, file: File) -> Result<Self, TraceError> {
+        let mut file = BufWriter::with_capacity(BUFFER, file);
+        file.write_all(MAGIC).map_err(write(path))?;
+        Ok(Self { name, path: path.to_owned(), file, written: MAGIC.len() as u64 })
     }
 
-    fn add(&mut self, bytes: &[u8]) -> Result<(), TraceError> {
-        let written = self.file.write_all(bytes);
-        written.map_err(TraceError::io(format!("write {}", self.path.display())))?;
-        self.offset += bytes.len() as u64;
-        Ok(())
-    }
-
-    /// Writes an event. Where the server left some out, offsets would be wrong.
-    fn write(&mut self, header: &Header, bytes: &[u8]) -> Result<(), TraceError> {
-        let end = self.offset + bytes.len() as u64;
-        if header.event_type != EventType::FORMAT_DESCRIPTION && end as u32 != header.next_position {
-            let file = self.path.file_name().unwrap_or_default().to_string_lossy();
+    /// Adds an event, unless the server made it for the stream only.
+    fn add(&mut self, header: &Header, bytes: &[u8]) -> Result<(), TraceError> {
+        if header.is_artificial() || is_heartbeat(header.event_type) || bytes.len() < HEADER_LEN {
+            return Ok(());
+        }
+        self.written += bytes.len() as u64;
+        if header.next_position != 0 && header.next_position != self.written as u32 {
             return Err(TraceError::Option(format!(
-                "{file}: the server left out events before offset {}: fetch its files and give them \
+                "{}: the server left events out before offset {}: fetch its files and give them \
                  (mysqlbinlog --read-from-remote-server --raw)",
-                header.next_position
+                self.name, header.next_position
             )));
         }
-        self.add(bytes)
+        self.file.write_all(bytes).map_err(write(&self.path))
     }
 
-    fn finish(mut self) -> Result<PathBuf, TraceError> {
-        self.file.flush().map_err(TraceError::io(format!("write {}", self.path.display())))?;
-        Ok(self.path)
+    fn end(mut self) -> Result<(), TraceError> {
+        self.file.flush().map_err(write(&self.path))
     }
 }
 
-/// Made by the dump thread, not in any file: a ROTATE that names the file which follows, signs of life.
-fn is_made_up(header: &Header) -> bool {
-    let heartbeat = matches!(header.event_type, EventType::HEARTBEAT | EventType::HEARTBEAT_V2);
-    let rotate = header.event_type == EventType::ROTATE && header.next_position == 0;
-    heartbeat || rotate || header.is_artificial()
+/// HEARTBEAT and HEARTBEAT_V2: sent, never written.
+fn is_heartbeat(event_type: EventType) -> bool {
+    matches!(event_type.0, 27 | 41)
 }
 
-/// The file that follows, where the event says so.
-fn next_file(decoder: &mut Decoder, header: &Header, raw: RawEvent) -> Result<Option<String>, TraceError> {
-    if header.event_type != EventType::ROTATE {
-        return Ok(None);
-    }
-    decoder.push(raw);
-    let mut name = None;
-    while let Some(event) = decoder.next()? {
-        if let Body::Rotate { file, .. } = &event.body {
-            name = Some(file.to_string());
-        }
-    }
-    Ok(name)
+fn check(progress: &Progress) -> Result<(), TraceError> {
+    if progress.stop.load(Ordering::Relaxed) { Err(stopped(false)) } else { Ok(()) }
+}
+
+fn write(path: &Path) -> impl FnOnce(io::Error) -> TraceError + use<> {
+    TraceError::io(format!("write {}", path.display()))
 }

@@ -4,15 +4,17 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::TraceError;
 use super::fates::Fates;
 use super::follows::Follows;
 use super::names::{Ddl, Names};
 use super::request::{Form, Request};
+use super::run::{Progress, stopped};
 use super::transaction::Transaction;
 use crate::binlog::{
-    BinlogError, BinlogFile, Body, Checksum, Decoder, Event, EventType, QueryEvent, QueryKind, Xid,
+    BinlogError, BinlogFile, Body, Checksum, Decoder, Event, EventType, Header, QueryEvent, QueryKind, Xid,
 };
 
 /// A chunk is ended with the transaction that fills it.
@@ -29,16 +31,22 @@ pub(super) struct Chunk {
     pub(super) checksum: Checksum,
     /// The known tables at its start.
     pub(super) names: Arc<Names>,
+    /// When its first and its last transaction were committed, in microseconds since 1970.
+    pub(super) times: (u64, u64),
     /// How many statements that move the schema lie before it.
     ddl_before: usize,
 }
 
+/// Times of which nothing is known.
+const ANY_TIME: (u64, u64) = (0, u64::MAX);
+
 /// What was found.
+#[derive(Debug)]
 pub(super) struct Survey {
     pub(super) files: Vec<PathBuf>,
     /// In the files' order.
     pub(super) chunks: Vec<Chunk>,
-    pub(super) fates: Fates,
+    pub(super) fates: Arc<Fates>,
     /// Where the input ends too early.
     pub(super) broken: Option<TraceError>,
     /// The border that was asked for lies between two transactions.
@@ -48,6 +56,7 @@ pub(super) struct Survey {
 /// The state of one look.
 struct Look<'r> {
     request: &'r Request,
+    progress: Option<&'r Progress>,
     border: Option<(usize, u64)>,
     border_met: bool,
     follows: Follows,
@@ -67,6 +76,8 @@ struct Place {
     ddl_before: usize,
     /// A transaction of the chunk may be asked for.
     wanted: bool,
+    /// Of the chunk's transactions so far.
+    times: Option<(u64, u64)>,
     tx: Option<Transaction>,
     begun: bool,
     before: Option<String>,
@@ -74,16 +85,17 @@ struct Place {
 
 impl Survey {
     /// Looks at the files. `names` are the tables at the beginning or, with `from_end`, at the end. A chunk ends at
-    /// `border` (file and offset), whatever its size.
+    /// `border` (file and offset), whatever its size. `progress`: counts what is looked at, and may stop it.
     pub(super) fn new(
         files: Vec<PathBuf>,
         request: &Request,
-        names: Names,
-        from_end: bool,
+        (names, from_end): (Names, bool),
         border: Option<(usize, u64)>,
+        progress: Option<&Progress>,
     ) -> Result<Self, TraceError> {
         let mut look = Look {
             request,
+            progress,
             border,
             border_met: false,
             follows: Follows::default(),
@@ -112,13 +124,13 @@ impl Survey {
             done = chunk.ddl_before;
             chunk.names = Arc::clone(&names);
         }
-        Ok(Self { files, chunks, fates, broken, border_met })
+        Ok(Self { files, chunks, fates: Arc::new(fates), broken, border_met })
     }
 }
 
 /// A file that breaks off while others follow: what lies between is missing.
 fn broken_before(broken: TraceError, next: &Path, request: &Request) -> TraceError {
-    if request.form.is_backward() {
+    if request.is_backward() {
         TraceError::Gap {
             file: broken.to_string(),
             next: next.display().to_string(),
@@ -139,6 +151,7 @@ impl Look<'_> {
             checksum: Checksum::None,
             ddl_before: self.ddl.len(),
             wanted: self.request.form == Form::Events,
+            times: None,
             tx: None,
             begun: false,
             before,
@@ -168,13 +181,18 @@ impl Look<'_> {
             }
             let mut raw = buffer.take().unwrap_or_else(|| decoder.spare());
             let header = match file.read_raw_if(&mut raw, |header| matters(header.event_type)) {
-                Ok(Some((header, true))) => header,
-                Ok(Some((header, false))) => {
-                    if place.tx.is_none() && is_rows(header.event_type) {
-                        place.wanted = true; // rows without a beginning: an old server's
+                Ok(Some((header, matters))) => {
+                    self.count(&header)?;
+                    if matters {
+                        header
+                    } else {
+                        if place.tx.is_none() && is_rows(header.event_type) {
+                            place.wanted = true; // rows without a beginning: an old server's
+                            place.times = Some(ANY_TIME);
+                        }
+                        buffer = Some(raw);
+                        continue;
                     }
-                    buffer = Some(raw);
-                    continue;
                 }
                 Ok(None) => break,
                 Err(e) => return self.end_broken(e, place),
@@ -231,6 +249,12 @@ impl Look<'_> {
         Ok(())
     }
 
+    fn count(&self, header: &Header) -> Result<(), TraceError> {
+        let Some(progress) = self.progress else { return Ok(()) };
+        progress.read.fetch_add(header.length.into(), Ordering::Relaxed);
+        if progress.stop.load(Ordering::Relaxed) { Err(stopped(false)) } else { Ok(()) }
+    }
+
     /// Ends the chunk before `end`.
     fn cut(&mut self, place: &mut Place, end: u64) {
         if end > place.chunk_start && std::mem::replace(&mut place.wanted, self.request.form == Form::Events)
@@ -242,9 +266,11 @@ impl Look<'_> {
                 format: Arc::clone(&place.format),
                 checksum: place.checksum,
                 names: Arc::default(),
+                times: place.times.unwrap_or(ANY_TIME),
                 ddl_before: place.ddl_before,
             });
         }
+        place.times = None;
         place.chunk_start = end;
         place.ddl_before = self.ddl.len();
     }
@@ -252,6 +278,8 @@ impl Look<'_> {
     fn open(&self, place: &mut Place, tx: Transaction) {
         place.wanted |= self.request.selection.may_hold(&tx, place.file == 0, place.last);
         place.begun = false;
+        let (first, last) = place.times.unwrap_or((tx.time(), tx.time()));
+        place.times = Some((first.min(tx.time()), last.max(tx.time())));
         place.tx = Some(tx);
     }
 

@@ -34,6 +34,8 @@ pub(crate) struct Transaction {
     pub(crate) xid: Option<Xid>,
     /// Selected rows so far.
     pub(crate) rows: u64,
+    /// Events of rows so far, selected or not.
+    pub(crate) row_events: u64,
 }
 
 /// How a transaction ended.

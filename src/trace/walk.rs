@@ -228,6 +228,7 @@ impl<'r> Walk<'r> {
         if tx.begun == 0 {
             tx.begun = event.header.timestamp;
         }
+        tx.row_events += 1;
         let selection = &self.request.selection;
         if !self.selected || !selection.holds_origin(tx) {
             return Ok(());

@@ -8,8 +8,12 @@
 )]
 
 mod harness;
+mod page;
 mod predecessor;
 mod reader;
 #[path = "../servers/shapes/rig.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with another test")]
 mod rig;
+#[path = "../servers/trace/rig.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with another test")]
+mod trace_rig;

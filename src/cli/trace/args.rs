@@ -1,5 +1,6 @@
 //! The command line of `trace`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -15,6 +16,8 @@ pub(in crate::cli) enum TraceCommand {
     Stats(StatsArgs),
     /// Prints a line of JSON per event.
     Events(EventsArgs),
+    /// Shows the changes on a local web page: who changed what, when, from what to what; with SQL and rollback to copy.
+    Serve(ServeArgs),
 }
 
 /// `trace sql`.
@@ -69,6 +72,20 @@ pub(in crate::cli) struct StatsArgs {
 /// `trace events`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct EventsArgs {
+    #[command(flatten)]
+    pub(super) trace: TraceArgs,
+}
+
+/// `trace serve`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ServeArgs {
+    /// The address to listen on; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:8223")]
+    pub(super) listen: SocketAddr,
+    /// A name by which browsers may call the page beside localhost; repeatable. Needed where --listen can be reached from
+    /// elsewhere: whoever can reach it sees the data.
+    #[arg(long, value_name = "NAME")]
+    pub(super) allow_host: Vec<String>,
     #[command(flatten)]
     pub(super) trace: TraceArgs,
 }

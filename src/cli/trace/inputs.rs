@@ -135,7 +135,7 @@ async fn live(
     request: &Request,
     checkpoint: Option<&Checkpoint>,
 ) -> Result<Input, TraceError> {
-    if request.form.is_backward() {
+    if request.is_backward() {
         let instead = "a rollback begins with the newest change";
         if args.follow {
             return Err(option(format!("{instead}: leave --follow out (--stop-time ends it)")));

@@ -4,6 +4,7 @@ mod args;
 mod inputs;
 mod progress;
 mod selection;
+mod serve;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -35,6 +36,10 @@ struct Plan {
 
 /// Does what the command says.
 pub(super) async fn trace(command: TraceCommand) -> Exit {
+    let command = match command {
+        TraceCommand::Serve(args) => return Box::pin(serve::serve(args)).await,
+        command => command,
+    };
     let plan = match Box::pin(plan(command)).await {
         Ok(Some(plan)) => plan,
         Ok(None) => return Exit::Done,
@@ -111,16 +116,22 @@ fn parts(command: TraceCommand) -> Result<(Request, TraceArgs, StatsFormat), Tra
             (Request { interval, top: args.top.into(), ..Request::new(Form::Stats) }, args.trace)
         }
         TraceCommand::Events(events) => (Request::new(Form::Events), events.trace),
+        TraceCommand::Serve(args) => (Request::new(Form::Listing), args.trace),
     };
     request.selection = selection::selection(&args.selection)?;
     request.selection.check()?;
+    read_as(&mut request, &args);
+    Ok((request, args, stats))
+}
+
+/// Sets how files are read.
+fn read_as(request: &mut Request, args: &TraceArgs) {
     request.allow_trailing = args.allow_trailing;
     request.allow_gaps = args.allow_gaps;
     request.read_all = args.read_all;
     request.verify_checksums = !args.no_checksums;
     let cores = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
     request.threads = args.threads.map_or(cores, usize::from);
-    Ok((request, args, stats))
 }
 
 async fn schema(args: &TraceArgs) -> Result<Schema, TraceError> {

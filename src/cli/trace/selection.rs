@@ -48,6 +48,7 @@ pub(super) fn selection(args: &SelectionArgs) -> Result<Selection, TraceError> {
         thread_id: args.thread_id,
         server_id: args.server_id,
         min_transaction_rows: args.min_transaction_rows,
+        ..Selection::default()
     })
 }
 

@@ -96,7 +96,8 @@ pub struct Stats {
 const MAX_DDL: usize = 1000;
 
 impl Stats {
-    fn new(request: &Request) -> Self {
+    /// Counts of nothing yet.
+    pub(in crate::trace) fn new(request: &Request) -> Self {
         let top = request.top.max(1);
         Self {
             total: Amount::default(),
@@ -340,7 +341,7 @@ impl Output for Gather<'_> {
         let open = std::mem::take(&mut self.open);
         let statements = std::mem::take(&mut self.statements);
         let chosen_away = tx.rows == 0 && self.request.selection.chooses_tables();
-        if end == End::RolledBack || tx.rows < self.request.selection.min_transaction_rows || chosen_away {
+        if end == End::RolledBack || tx.rows < self.request.selection.least_rows() || chosen_away {
             return Ok(0);
         }
         self.stats.statements += statements.len() as u64;

@@ -10,6 +10,8 @@ const BARS: usize = 240;
 /// Width and height of a chart, in units of its own.
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 180.0;
+/// Height of the longest bar: above it stands its number.
+const TALLEST: f64 = HEIGHT - 20.0;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1c2330;--soft:#66707f;--line:#d9dee6;--paper:#fff;--card:#f6f8fb;\
@@ -17,15 +19,17 @@ const STYLE: &str = "\
 @media(prefers-color-scheme:dark){:root{--ink:#e6eaf1;--soft:#98a2b3;--line:#333b48;--paper:#12161d;--card:#1b212b}}\
 *{box-sizing:border-box}body{margin:0 auto;max-width:1080px;padding:32px 24px 64px;background:var(--paper);\
 color:var(--ink);font:15px/1.5 system-ui,sans-serif}h1{font-size:26px;margin:0 0 4px}h2{font-size:17px;margin:36px 0 10px}\
-p{margin:4px 0;color:var(--soft)}.cards{display:flex;flex-wrap:wrap;gap:12px;margin:20px 0}\
-.card{background:var(--card);border-radius:10px;padding:12px 16px;min-width:140px;flex:1}\
+p{margin:4px 0;color:var(--soft)}.cards{display:grid;grid-template-columns:repeat(4,1fr);gap:12px;margin:20px 0}\
+.card{background:var(--card);border-radius:10px;padding:12px 16px}\
 .card b{display:block;font-size:22px;font-variant-numeric:tabular-nums}.card span{color:var(--soft);font-size:13px}\
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}\
 th{color:var(--soft);font-weight:500;text-align:left}th,td{padding:5px 10px 5px 0;border-bottom:1px solid var(--line);\
-vertical-align:top}td.n,th.n{text-align:right;white-space:nowrap}td.k{word-break:break-all}\
+vertical-align:top}td.n,th.n{text-align:right;white-space:nowrap}td.k{max-width:44ch;overflow-wrap:break-word}td.k:first-child{min-width:9ch}\
+h2::first-letter{text-transform:uppercase}\
 svg{display:block;width:100%;height:auto}svg text{fill:var(--soft);font-size:12px}.i{fill:var(--insert)}\
 .u{fill:var(--update)}.d{fill:var(--delete)}.t{fill:var(--soft)}.key i{display:inline-block;width:10px;height:10px;\
-border-radius:2px;margin:0 5px 0 14px}";
+border-radius:2px;margin:0 5px 0 14px}\
+@media(max-width:900px){.cards{grid-template-columns:repeat(2,1fr)}svg text{font-size:15px}}";
 
 /// Text where markup is read.
 fn escaped(text: &str) -> String {
@@ -134,12 +138,19 @@ impl Stats {
         let bar = WIDTH / slots as f64;
         let _ = write!(
             out,
-            "<h2>{}</h2><svg viewBox=\"0 0 {WIDTH} {}\" role=img><text x=0 y=12>{}</text>\
-             <line x1=0 y1={HEIGHT} x2={WIDTH} y2={HEIGHT} stroke=\"var(--line)\" />",
+            "<h2>{}</h2><svg viewBox=\"0 0 {WIDTH} {}\" role=img aria-label=\"{}\">",
             escaped(title),
             HEIGHT + 20.0,
-            grouped(most)
+            escaped(title),
         );
+        for rows in [most, most / 2, 0] {
+            let y = HEIGHT - rows as f64 / most.max(1) as f64 * TALLEST;
+            let _ =
+                write!(out, "<line x1=0 y1=\"{y:.2}\" x2={WIDTH} y2=\"{y:.2}\" stroke=\"var(--line)\" />");
+            if rows > 0 {
+                let _ = write!(out, "<text x=0 y=\"{:.2}\">{}</text>", y - 5.0, grouped(rows));
+            }
+        }
         for (second, amount) in &self.intervals {
             let x = ((second - from) / self.width) as f64 * bar;
             let mut y = HEIGHT;
@@ -151,7 +162,7 @@ impl Stats {
             );
             let _ = write!(out, "<g><title>{}</title>", escaped(&tip));
             for (class, count) in parts(amount) {
-                let height = count as f64 / most.max(1) as f64 * (HEIGHT - 18.0);
+                let height = count as f64 / most.max(1) as f64 * TALLEST;
                 y -= height;
                 let width = (bar - 1.0).max(bar * 0.7).max(0.5);
                 let _ = write!(

@@ -9,4 +9,5 @@ mod rig;
 mod schemas;
 mod search;
 mod selection;
+mod serve;
 mod tables;
