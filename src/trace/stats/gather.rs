@@ -340,7 +340,7 @@ impl Output for Gather<'_> {
     fn end(&mut self, tx: &Transaction, end: End) -> Result<u64, TraceError> {
         let open = std::mem::take(&mut self.open);
         let statements = std::mem::take(&mut self.statements);
-        let chosen_away = tx.rows == 0 && self.request.selection.chooses_tables();
+        let chosen_away = tx.rows == 0 && statements.is_empty() && self.request.selection.chooses_tables();
         if end == End::RolledBack || tx.rows < self.request.selection.least_rows() || chosen_away {
             return Ok(0);
         }
