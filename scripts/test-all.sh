@@ -62,7 +62,7 @@ all 2>&1 | tee "$LOG" || result=FAILED
   printf -- '- machine: %s cores, %s\n' "$(nproc)" "$(uname -srm)"
   printf -- '- result: %s after %s s\n\n' "$result" $((SECONDS - begin))
   printf 'The end of its log, test results only:\n\n```\n'
-  grep -E '^(===|test |test result|     Running)' "$LOG" | tail -n 300
+  grep -E '^(===|test |test result|     Running)' "$LOG" | sed 's# (/.*/deps/# (#' | tail -n 300
   printf '```\n'
 } >docs/test-all.md
 say "docs/test-all.md: $result"
