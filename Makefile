@@ -12,7 +12,6 @@ UNIT_TESTS := $(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) simulator
 BINARY := cargo test --workspace --locked --no-run --test rooms
 # Minutes of kills and restarts, replicas that lag, the harness itself: in `make test-all` only.
 E2E_LARGE := large large_transaction
-E2E_TESTS := servers
 
 .PHONY: help
 help: ## list the verbs
@@ -52,7 +51,7 @@ servers: ## install the real servers that tests and demo need into the cache
 .PHONY: e2e
 e2e: servers ## tests on real servers; E2E_ARGS="NAME" picks some
 	$(BINARY)
-	cargo test --workspace --locked --no-fail-fast $(E2E_TESTS:%=--test %) -- --test-threads $(E2E_THREADS) $(E2E_ARGS)
+	cargo test --workspace --locked --no-fail-fast --test servers -- --test-threads $(E2E_THREADS) $(E2E_ARGS)
 
 .PHONY: large
 large: servers ## the tests on real servers that are too long for every change
@@ -73,8 +72,8 @@ pods: servers ## the operator and a task in real pods on a node (root; builds th
 	cargo test --workspace --locked --test pods
 
 .PHONY: test
-test: ## all that a change must pass: lint, unit, doc, deny, e2e
-	@scripts/steps.sh lint unit doc deny e2e
+test: libssl ## all that a change must pass: lint, unit, doc, deny, e2e
+	@MEANWHILE=servers scripts/steps.sh lint unit doc deny e2e
 
 .PHONY: test-all
 test-all: ## the large set as well; writes docs/test-all.md

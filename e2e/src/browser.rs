@@ -2,6 +2,7 @@
 
 use crate::process::{Process, script};
 use crate::scratch::{Port, Scratch, project};
+use crate::stage::PATIENCE;
 use crate::wait::wait_until;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,8 +22,6 @@ const ARGUMENTS: [&str; 7] = [
     "--disable-background-networking",
     "--remote-debugging-pipe",
 ];
-/// How long a page may take for anything.
-pub const PATIENCE: Duration = Duration::from_secs(240);
 
 /// One window. Dropping it ends the browser.
 #[derive(Debug)]

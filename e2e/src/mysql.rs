@@ -181,6 +181,18 @@ impl MysqlServer {
         let _ = conn.disconnect().await;
     }
 
+    /// Replicates from another server from its first transaction on. `more`: further options, each after a comma.
+    pub async fn replicate(&self, source: &Self, more: &str) {
+        let grant = ["CREATE USER repl IDENTIFIED BY 'repl-pw'", "GRANT REPLICATION SLAVE ON *.* TO repl"];
+        source.run(&grant).await;
+        let change = format!(
+            "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = {}, SOURCE_USER = 'repl', \
+             SOURCE_PASSWORD = 'repl-pw', SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1{more}",
+            source.port()
+        );
+        self.run(&[change.as_str(), "START REPLICA"]).await;
+    }
+
     /// Stops the server, copies its whole state and starts it again.
     pub async fn snapshot(&mut self) -> Snapshot {
         self.stop().await;

@@ -60,6 +60,12 @@ impl Shop {
         shop
     }
 
+    /// The same on another server that has it.
+    #[must_use]
+    pub fn at(&self, opts: Opts) -> Self {
+        Self { database: self.database.clone(), size: self.size, opts }
+    }
+
     fn schema(&self) -> [String; 5] {
         let db = &self.database;
         [

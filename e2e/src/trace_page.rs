@@ -3,11 +3,9 @@
 use crate::operator::binary;
 use crate::process::Process;
 use crate::scratch::Scratch;
+use crate::stage::PATIENCE;
 use crate::wait::wait_until;
 use std::path::Path;
-use std::time::Duration;
-
-const PATIENCE: Duration = Duration::from_secs(240);
 
 /// A page over binlogs. Dropping it kills it.
 #[derive(Debug)]

@@ -37,8 +37,7 @@ impl FarStart {
 
     /// Judges the next event.
     pub(super) fn pass(&mut self, header: &Header) -> Passing {
-        let heartbeat = matches!(header.event_type, EventType::HEARTBEAT | EventType::HEARTBEAT_V2);
-        if heartbeat || header.is_artificial() || header.next_position == 0 {
+        if header.is_heartbeat() || header.is_artificial() || header.next_position == 0 {
             return Passing::Give;
         }
         if self.reached == self.wanted {

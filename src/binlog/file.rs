@@ -6,10 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::error::{At, BinlogError, Malformed};
-use super::frame::{FrameError, read_frame, read_frame_if};
+use super::frame::{FrameError, read_frame_if};
 use super::header::{Header, RawEvent};
 
-const MAGIC: [u8; 4] = *b"\xfebin";
+/// What a binlog file begins with.
+pub const MAGIC: [u8; 4] = *b"\xfebin";
 const MAGIC_ENCRYPTED: [u8; 4] = *b"\xfdbin";
 /// Bytes asked for at once.
 const BUFFER: usize = 1 << 18;
@@ -85,12 +86,7 @@ impl BinlogFile {
 
     /// Reads the next event into a buffer that was used before (see `Decoder::spare`); false after the last.
     pub fn read_raw(&mut self, raw: &mut RawEvent) -> Result<bool, BinlogError> {
-        let read = read_frame(&mut self.reader, &mut raw.bytes);
-        let header = read.map_err(|error| self.failed(error))?;
-        if let Some(header) = &header {
-            self.passed(header, raw);
-        }
-        Ok(header.is_some())
+        Ok(self.read_raw_if(raw, |_| true)?.is_some())
     }
 
     /// The next event's header, and whether it was wanted: then it has been read like by [`Self::read_raw`], else its
@@ -103,14 +99,10 @@ impl BinlogFile {
         let read = read_frame_if(&mut self.reader, &mut raw.bytes, wanted);
         let found = read.map_err(|error| self.failed(error))?;
         if let Some((header, _)) = &found {
-            self.passed(header, raw);
+            raw.start = Some(self.offset);
+            self.offset += u64::from(header.length);
         }
         Ok(found)
-    }
-
-    fn passed(&mut self, header: &Header, raw: &mut RawEvent) {
-        raw.start = Some(self.offset);
-        self.offset += u64::from(header.length);
     }
 
     fn failed(&self, error: FrameError) -> BinlogError {

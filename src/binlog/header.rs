@@ -158,6 +158,11 @@ impl Header {
         self.flags & FLAG_ARTIFICIAL != 0
     }
 
+    /// True for heartbeats: a server sends them and writes none.
+    pub fn is_heartbeat(&self) -> bool {
+        matches!(self.event_type, EventType::HEARTBEAT | EventType::HEARTBEAT_V2)
+    }
+
     /// True where a reader that does not know the type may skip the event.
     pub fn is_ignorable(&self) -> bool {
         self.flags & FLAG_IGNORABLE != 0

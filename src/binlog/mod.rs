@@ -36,7 +36,7 @@ mod wire;
 pub use decoder::Decoder;
 pub use error::{At, BinlogError};
 pub use event::{Body, Event, EventPosition};
-pub use file::BinlogFile;
+pub use file::{BinlogFile, MAGIC};
 pub use format::{Checksum, FormatDescription};
 pub use gtid::GtidEvent;
 pub use header::{EventType, HEADER_LEN, Header, RawEvent};

@@ -31,6 +31,7 @@ mod rewrite;
 mod scope;
 mod separable;
 mod sharding;
+mod survey;
 mod syntax;
 mod text;
 mod timestamps;

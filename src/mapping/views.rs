@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use sqlparser::ast::Query;
 
 use super::error::{MappingError, fragment};
-use super::query::{ParsedQuery, parse_query, survey};
+use super::query::{ParsedQuery, parse_query};
+use super::survey::survey;
 use super::syntax;
 use super::text::Lexed;
 use crate::model::{Catalog, CatalogTable, TableName};

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::poll_immediate;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
-use super::core::{Failure, Input};
+use super::core::{ANOTHER_SERVER, Failure, Input};
+use super::quiet::Quiet;
 use super::translate::Translator;
 use crate::binlog::{BinlogError, Decoder, Stream, StreamOptions, StreamStart, derive_server_id};
 use crate::mapping::{Plan, SchemaHistory};
-use crate::model::{BinlogPosition, Class, LastTransaction, StreamPosition, TableColumns};
+use crate::model::{BinlogPosition, Class, GtidSet, LastTransaction, StreamPosition, TableColumns};
 use crate::source::{Source, SourceError};
 
 /// Inputs in one chunk at most; a chunk is sent as soon as the stream has nothing more at hand.
@@ -35,6 +36,8 @@ pub(super) struct Feed {
     pub(super) server_id: Option<u32>,
     pub(super) server_id_seed: String,
     pub(super) heartbeat: Duration,
+    /// What the server has executed, asked anew every second.
+    pub(super) executed: watch::Receiver<GtidSet>,
     pub(super) attempt: u32,
     pub(super) bytes: Arc<std::sync::atomic::AtomicU64>,
     pub(super) rows: Arc<RowCounts>,
@@ -52,6 +55,12 @@ pub(super) struct RowCounts {
 enum End {
     Input(Input),
     NobodyListens,
+}
+
+impl End {
+    fn lost(message: String) -> Self {
+        Self::Input(Input::StreamLost(Failure { class: Class::Retry, message }))
+    }
 }
 
 impl From<BinlogError> for End {
@@ -94,6 +103,7 @@ impl Feed {
         decoder.set_file(&self.from.binlog.file);
         let mut translator =
             Translator::new(&self.plan, history, &self.from, verify, self.settled.clone(), &self.rows);
+        let mut quiet = Quiet::new(&self.from, self.executed.clone());
         let mut chunk = Vec::new();
         if translator.verified() {
             chunk.push(Input::StreamOpened);
@@ -119,6 +129,7 @@ impl Feed {
             self.bytes.fetch_add(size, std::sync::atomic::Ordering::Relaxed);
             decoder.push(raw);
             while let Some(event) = decoder.next()? {
+                quiet.note(&event.body).map_err(End::lost)?;
                 if let Err(gap) = translator.take(&event, &mut chunk) {
                     let _ = inputs.send(std::mem::take(&mut chunk)).await;
                     return Err(End::Input(Input::Gap(gap)));
@@ -134,8 +145,7 @@ impl Feed {
 
     /// Where reads met another server than the stream's.
     fn elsewhere(&self) -> Option<End> {
-        let cause = "the source is another server, and without GTIDs positions do not carry over";
-        self.source.met_another().then(|| End::Input(Input::Gap(cause.into())))
+        self.source.met_another().then(|| End::Input(Input::Gap(ANOTHER_SERVER.into())))
     }
 
     fn server_id(&self) -> u32 {

@@ -20,6 +20,7 @@ mod pages;
 mod place;
 mod prepare;
 mod proposal;
+mod quiet;
 mod request;
 mod schema;
 mod several;
@@ -28,6 +29,7 @@ mod status;
 mod store;
 mod translate;
 mod upsert;
+mod watches;
 mod worker;
 mod write_log;
 

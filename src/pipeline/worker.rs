@@ -11,23 +11,17 @@ use tracing::{info, warn};
 
 use super::core::{Command, Core, Ended, FULL, Failure, Identity, Input};
 use super::feed::{Feed, RowCounts};
-use super::lane_task::{IDLE, LaneCommand, LaneTask};
+use super::lane_task::{LaneCommand, LaneTask};
 use super::orders::{Control, Orders};
-use super::place;
 use super::prepare::{Obstacle, Prepared, pause, prepare};
 use super::shared::{Clock, Shared, TaskOptions};
 use super::status::Reporter;
 use super::store::{Expect, Stored, Stores};
+use super::{place, watches};
 use crate::metrics::TaskMetrics;
-use crate::model::{BuildPhase, Class, ConditionType, TaskStatus};
+use crate::model::{BuildPhase, Class, ConditionType, GtidSet, TaskStatus};
 use crate::sink::{Sink, SweepCursor};
 use crate::source::Source;
-
-/// The server is asked what it has executed so often.
-const ASK_EXECUTED: Duration = Duration::from_secs(1);
-
-/// The index's identity is looked at so often.
-const WATCH_INDEX: Duration = Duration::from_secs(15);
 
 /// The status is told at most so often.
 const TELL_STATUS: Duration = Duration::from_millis(100);
@@ -126,6 +120,8 @@ struct Worker<S> {
     tasks: Vec<JoinHandle<()>>,
     feed: Option<OpenFeed>,
     feeds: u32,
+    /// What the server had executed when it was last asked.
+    executed: watch::Sender<GtidSet>,
     bytes: Arc<AtomicU64>,
     rows: Arc<RowCounts>,
     sweeps: HashMap<String, oneshot::Receiver<Option<SweepCursor>>>,
@@ -207,6 +203,7 @@ impl<S: Stores> Worker<S> {
             tasks,
             feed: None,
             feeds: 0,
+            executed: watch::Sender::default(),
             bytes: Arc::default(),
             rows: Arc::default(),
             sweeps: HashMap::new(),
@@ -217,8 +214,9 @@ impl<S: Stores> Worker<S> {
     }
 
     async fn work(&mut self, mut orders: Orders) -> Result<(), WorkerError> {
-        self.tasks.push(tokio::spawn(ask_executed(Arc::clone(&self.shared))));
-        self.tasks.push(tokio::spawn(watch_index(Arc::clone(&self.shared))));
+        self.tasks.push(tokio::spawn(watches::executed(Arc::clone(&self.shared), self.executed.clone())));
+        self.tasks.push(tokio::spawn(watches::index(Arc::clone(&self.shared))));
+        self.tasks.push(tokio::spawn(watches::server(self.shared.source.clone())));
         self.tasks.push(tokio::spawn(place::estimate(Arc::clone(&self.shared))));
         let mut inputs = std::mem::take(&mut self.builds);
         let ended = loop {
@@ -389,6 +387,7 @@ impl<S: Stores> Worker<S> {
             server_id: self.shared.options.server_id,
             server_id_seed: self.shared.options.uid.clone(),
             heartbeat: Duration::from_secs(5),
+            executed: self.executed.subscribe(),
             attempt: self.feeds,
             bytes: Arc::clone(&self.bytes),
             rows: Arc::clone(&self.rows),
@@ -432,33 +431,5 @@ async fn receive(feed: Option<&mut OpenFeed>) -> Option<Vec<Input>> {
     match feed {
         Some(feed) => feed.inputs.recv().await,
         None => std::future::pending().await,
-    }
-}
-
-/// Looks whether the index is still the one that was prepared: one restored from a snapshot takes writes as
-/// if nothing had happened.
-async fn watch_index(shared: Arc<Shared>) {
-    let mut interval = tokio::time::interval(WATCH_INDEX);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        interval.tick().await;
-        let before = shared.index_uuid();
-        let Ok(now) = shared.sink.index_uuid().await else { continue };
-        if now.as_ref() != Some(&before) && shared.index_uuid() == before {
-            shared.tell(Input::Gap("the index was replaced or restored".to_owned()));
-        }
-    }
-}
-
-async fn ask_executed(shared: Arc<Shared>) {
-    let mut interval = tokio::time::interval(ASK_EXECUTED);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        interval.tick().await;
-        // a server that does not answer is noticed by the stream and the reads
-        if let Ok(position) = shared.source.executed().await {
-            shared.tell(Input::Executed(position));
-        }
-        shared.source.rest(IDLE).await;
     }
 }

@@ -30,6 +30,14 @@ impl Source {
         bound.met_another.store(false, Ordering::Release);
     }
 
+    /// Looks where the address leads now, where readers are bound to a server. What cannot be asked is not known.
+    pub async fn check_bound(&self) {
+        let is_bound = self.bound().to.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if is_bound && let Ok(conn) = self.connect_bound().await {
+            let _ = tokio::time::timeout(self.options().connect_timeout, conn.disconnect()).await;
+        }
+    }
+
     /// True once a reader has met another server than the one it is bound to.
     pub fn met_another(&self) -> bool {
         self.bound().met_another.load(Ordering::Acquire)
@@ -46,16 +54,9 @@ impl Source {
         let mut conn = self.connect().await?;
         let Some(to) = to else { return Ok(conn) };
         let asked = tokio::time::timeout(self.options().connect_timeout, server::identity(&mut conn)).await;
-        let doing = "asking which server it is";
-        let found = match asked {
-            Ok(found) => found.map_err(|error| self.error(doing, error))?,
-            Err(_) => {
-                return Err(SourceError::Timeout {
-                    doing: doing.into(),
-                    after: self.options().connect_timeout,
-                });
-            }
-        };
+        let found = asked
+            .map_err(|_| self.connect_timed_out())?
+            .map_err(|error| self.error("asking which server it is", error))?;
         if found == to {
             return Ok(conn);
         }

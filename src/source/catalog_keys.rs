@@ -124,8 +124,7 @@ pub(super) async fn read_hidden_foreign_keys(
     found: &mut BTreeMap<TableName, CatalogTable>,
 ) -> Result<()> {
     for (name, table) in found.iter_mut().filter(|(_, table)| !table.is_view) {
-        let quoted = |name: &str| format!("`{}`", name.replace('`', "``"));
-        let sql = format!("SHOW CREATE TABLE {}.{}", quoted(&name.schema), quoted(&name.table));
+        let sql = format!("SHOW CREATE TABLE {}", name.quoted());
         let rows =
             session.rows(&format!("reading the foreign keys of {name} (SHOW CREATE TABLE)"), &sql).await?;
         let statement = rows.first().and_then(|row| text_at(row, 1)).unwrap_or_default();

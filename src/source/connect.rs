@@ -33,10 +33,11 @@ struct Inner {
     bound: Bound,
 }
 
-/// A connection for short questions, and when it was last asked.
+/// A connection for short questions, when it was made, and when it was last asked.
 #[derive(Default)]
 pub(super) struct Asked {
     pub(super) conn: Option<Conn>,
+    pub(super) made: Option<Instant>,
     pub(super) at: Option<Instant>,
 }
 
@@ -175,7 +176,7 @@ impl Source {
         }
     }
 
-    fn connect_timed_out(&self) -> SourceError {
+    pub(super) fn connect_timed_out(&self) -> SourceError {
         SourceError::Connection {
             doing: "connecting".into(),
             address: self.options().address(),

@@ -194,13 +194,7 @@ fn name_of(uuid: Option<String>, flavor: Flavor, id: &str) -> String {
 pub(super) async fn identity(conn: &mut Conn) -> std::result::Result<String, mysql_async::Error> {
     let sql = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'server_uuid', 'server_id')";
     let variables: BTreeMap<String, String> = conn.query(sql).await?.into_iter().collect();
-    let get = |name: &str| variables.get(name).cloned();
-    let flavor = flavor_of(&get("version").unwrap_or_default());
-    Ok(name_of(get("server_uuid"), flavor, &get("server_id").unwrap_or_default()))
-}
-
-fn flavor_of(version: &str) -> Flavor {
-    if version.contains("MariaDB") { Flavor::MariaDb } else { Flavor::MySql }
+    Ok(server_info(&variables, None).server_uuid)
 }
 
 fn server_info(variables: &BTreeMap<String, String>, is_replica: Option<bool>) -> ServerInfo {
@@ -208,7 +202,7 @@ fn server_info(variables: &BTreeMap<String, String>, is_replica: Option<bool>) -
     let on = |name: &str| get(name).map(|v| v.eq_ignore_ascii_case("ON") || v == "1");
     let number = |name: &str| get(name).and_then(|v| v.parse::<u64>().ok());
     let version = get("version").unwrap_or_default();
-    let flavor = flavor_of(&version);
+    let flavor = if version.contains("MariaDB") { Flavor::MariaDb } else { Flavor::MySql };
     let seconds = number("binlog_expire_logs_seconds").filter(|s| *s > 0);
     let days = || get("expire_logs_days").and_then(|d| d.parse::<f64>().ok()).filter(|d| *d > 0.0);
     let purges = on("binlog_expire_logs_auto_purge").unwrap_or(true);

@@ -1,6 +1,6 @@
 //! What a session is set to, and the connection for short questions.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error as Driver, Row, ServerError, Value};
@@ -13,6 +13,9 @@ use super::{Result, Source, SourceError};
 
 /// Unknown system variable.
 const UNKNOWN_VARIABLE: u16 = 1193;
+
+/// A connection is made anew after so long: the address may lead to another server by then, and the old one still answer.
+const LASTS: Duration = Duration::from_secs(60);
 
 /// Makes every setting that a read depends on: the server's defaults decide nothing.
 pub(super) async fn prepare(conn: &mut Conn, options: &SourceOptions) -> std::result::Result<(), Driver> {
@@ -47,7 +50,10 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(source: &'a Source, slot: MutexGuard<'a, Asked>) -> Self {
+    pub(super) fn new(source: &'a Source, mut slot: MutexGuard<'a, Asked>) -> Self {
+        if slot.made.is_some_and(|made| made.elapsed() >= LASTS) {
+            slot.conn = None;
+        }
         Self { source, slot }
     }
 
@@ -60,6 +66,7 @@ impl<'a> Session<'a> {
             }
         }
         let conn = self.source.connect().await?;
+        self.slot.made = Some(Instant::now());
         self.ask(conn, doing, sql).await
     }
 
@@ -90,7 +97,8 @@ impl<'a> Session<'a> {
     }
 
     fn keep(&mut self, conn: Conn) {
-        *self.slot = Asked { conn: Some(conn), at: Some(Instant::now()) };
+        self.slot.conn = Some(conn);
+        self.slot.at = Some(Instant::now());
     }
 
     async fn ask(&mut self, mut conn: Conn, doing: &str, sql: &str) -> Result<Vec<Row>> {

@@ -33,7 +33,7 @@ pub struct Archive {
     within: Arc<Selection>,
     warnings: Vec<String>,
     /// Keeps what was copied.
-    _spool: Option<Spool>,
+    _spool: Spool,
 }
 
 /// What an archive holds.
@@ -77,23 +77,10 @@ impl Archive {
     ) -> Result<Self, TraceError> {
         request.selection.check()?;
         let mut warnings = schema.troubles;
-        let left_out: Vec<Input> = inputs.drain(..search::before(&request, &inputs)).collect();
-        if let (Some(first), Some(last)) = (left_out.first(), left_out.last()) {
-            warnings.push(search::left_out(first.name(), last.name()));
-        }
-        let mut spool = None;
-        let mut files: Vec<PathBuf> = Vec::new();
-        for input in inputs {
-            if let Some(path) = input.plain() {
-                files.push(path.to_owned());
-                continue;
-            }
-            let spool = match &mut spool {
-                Some(spool) => spool,
-                none => none.insert(Spool::new()?),
-            };
-            files.extend(spool.keep(input, progress)?);
-        }
+        let early = search::before(&request, &inputs);
+        warnings.extend(search::leave_out(&mut inputs, early));
+        let mut spool = Spool::default();
+        let files = spool.files(inputs, progress)?;
         let names: Vec<String> = files
             .iter()
             .map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned())

@@ -1,7 +1,7 @@
 //! Files that can be read anywhere in them: surveyed, then read in chunks by several workers, in order or the last first.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use super::forms::{Part, Sink, with};
 use super::known::{Known, Shared};
 use super::names::Names;
 use super::request::{Form, Request};
-use super::run::{Job, stopped};
+use super::run::{Job, Progress};
 use super::survey::{Chunk, Survey};
 use super::walk::Walk;
 use super::{TraceError, exact};
@@ -55,13 +55,13 @@ pub(super) fn chunks(job: &mut Job<'_>, survey: &Survey, order: Vec<&Chunk>) -> 
     let (request, progress) = (job.request, job.progress);
     let (shared, fates) = (Arc::clone(&job.shared), &survey.fates);
     // with a checkpoint a chunk is read to its end: there the checkpoint is kept
-    let stop = job.checkpoint.is_none().then(|| Arc::clone(&progress.stop));
+    let stop = job.checkpoint.is_none().then_some(progress);
     std::thread::scope(|scope| {
         let (tasks, queue) = sync_channel::<Task<'_>>(request.threads);
         let (promised, parts) = sync_channel::<(&Chunk, Receiver<Part>)>(request.threads + AHEAD);
         let queue = Arc::new(Mutex::new(queue));
         for _ in 0..request.threads.max(1) {
-            let (queue, shared, stop) = (Arc::clone(&queue), &shared, stop.as_deref());
+            let (queue, shared) = (Arc::clone(&queue), &shared);
             scope.spawn(move || {
                 loop {
                     let task = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -141,7 +141,7 @@ fn chunk_part(
     survey: &Survey,
     chunk: &Chunk,
     (fates, shared): (&Arc<Fates>, &Arc<Shared>),
-    stop: Option<&AtomicBool>,
+    stop: Option<&Progress>,
 ) -> Part {
     let Some(path) = survey.files.get(chunk.file) else {
         return Part::of(TraceError::Option("a file is missing".into()));
@@ -161,9 +161,7 @@ fn chunk_part(
         let done = prime(&mut decoder, chunk).and_then(|()| {
             let mut raw = decoder.spare();
             while file.offset() < chunk.end && file.read_raw(&mut raw)? {
-                if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
-                    return Err(stopped(false));
-                }
+                stop.map_or(Ok(()), |progress| progress.check_stop(false))?;
                 decoder.push(raw);
                 while let Some(event) = decoder.next()? {
                     walk.take(&event, out)?;

@@ -26,6 +26,20 @@ pub struct Progress {
     pub stop: Arc<AtomicBool>,
 }
 
+impl Progress {
+    /// An error once a signal has come. With a checkpoint, the same command goes on.
+    pub(super) fn check_stop(&self, has_checkpoint: bool) -> Result<(), TraceError> {
+        if !self.stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        Err(TraceError::Option(if has_checkpoint {
+            "stopped by a signal: the same command goes on from here".into()
+        } else {
+            "stopped by a signal: the output is not complete".into()
+        }))
+    }
+}
+
 /// How a trace ended. What it found before an error has been written.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -54,20 +68,8 @@ pub(super) struct Job<'j> {
 impl Job<'_> {
     /// An error once a signal has come.
     pub(super) fn check_stop(&self) -> Result<(), TraceError> {
-        if !self.progress.stop.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        Err(stopped(self.checkpoint.is_some()))
+        self.progress.check_stop(self.checkpoint.is_some())
     }
-}
-
-/// What a signal ends a trace with.
-pub(super) fn stopped(has_checkpoint: bool) -> TraceError {
-    TraceError::Option(if has_checkpoint {
-        "stopped by a signal: the same command goes on from here".into()
-    } else {
-        "stopped by a signal: the output is not complete".into()
-    })
 }
 
 /// Traces the inputs, in the order of their transactions. With a checkpoint, from where an earlier run came to.
@@ -106,14 +108,8 @@ fn trace(mut job: Job<'_>, mut inputs: Vec<Input>, names: Names, from_end: bool)
     let done = match plain {
         Some(files) => parallel::files(&mut job, files, names, from_end),
         None if request.is_backward() => {
-            let mut spool = Spool::new()?;
-            let mut files = Vec::new();
-            for input in inputs {
-                match input.plain() {
-                    Some(path) => files.push(path.to_owned()),
-                    None => files.extend(spool.keep(input, job.progress)?),
-                }
-            }
+            let mut spool = Spool::default();
+            let files = spool.files(inputs, job.progress)?;
             parallel::files(&mut job, files, names, from_end)
         }
         None => streams::streams(&mut job, inputs, names),
@@ -133,10 +129,7 @@ fn leave_out(job: &mut Job<'_>, inputs: &mut Vec<Input>) {
     if let Some(checkpoint) = &mut job.checkpoint {
         checkpoint.skip(skipped);
     }
-    let left_out: Vec<Input> = inputs.drain(..skipped).collect();
-    if let (Some(first), Some(last)) = (left_out.first(), left_out.last()) {
-        job.outcome.warnings.push(search::left_out(first.name(), last.name()));
-    }
+    job.outcome.warnings.extend(search::leave_out(inputs, skipped));
 }
 
 /// The head of the output.

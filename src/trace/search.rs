@@ -47,6 +47,12 @@ pub fn live_start(server: &ServerOptions, files: &[String], start: u64, runtime:
     })
 }
 
+/// Takes the first inputs away, and gives what is said of them.
+pub(super) fn leave_out(inputs: &mut Vec<Input>, count: usize) -> Option<String> {
+    let out: Vec<Input> = inputs.drain(..count.min(inputs.len())).collect();
+    Some(left_out(out.first()?.name(), out.last()?.name()))
+}
+
 /// What is said of files that are left out.
 pub fn left_out(first: &str, last: &str) -> String {
     format!(

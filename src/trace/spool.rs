@@ -9,49 +9,58 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::TraceError;
 use super::input::{Bytes, Input, Reader};
 use super::live::Live;
-use super::run::{Progress, stopped};
-use crate::binlog::{Body, Decoder, EventType, HEADER_LEN, Header, RawEvent};
+use super::run::Progress;
+use crate::binlog::{Body, Decoder, EventType, HEADER_LEN, Header, MAGIC, RawEvent};
 
 /// Read at once.
 const BUFFER: usize = 1 << 18;
-/// What a binlog begins with.
-const MAGIC: &[u8] = b"\xfebin";
 
-/// Binlogs in a folder that only its owner may read; it goes with this.
-#[derive(Debug)]
+/// Binlogs in a folder that only its owner may read, made with the first; it goes with this.
+#[derive(Debug, Default)]
 pub(super) struct Spool {
-    folder: PathBuf,
+    folder: Option<PathBuf>,
     files: usize,
 }
 
 impl Spool {
-    pub(super) fn new() -> Result<Self, TraceError> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        loop {
-            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-            let folder =
-                std::env::temp_dir().join(format!("binlog-operator-spool-{}-{number}", std::process::id()));
-            match DirBuilder::new().mode(0o700).create(&folder) {
-                Ok(()) => return Ok(Self { folder, files: 0 }),
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(TraceError::io(format!("make {}", folder.display()))(e)),
+    /// Files of the inputs' bytes, in order: those that are such stay where they are, others are copied. One that
+    /// breaks off is kept as far as it came.
+    pub(super) fn files(
+        &mut self,
+        inputs: Vec<Input>,
+        progress: &Progress,
+    ) -> Result<Vec<PathBuf>, TraceError> {
+        let mut files = Vec::new();
+        for input in inputs {
+            match input.plain() {
+                Some(path) => files.push(path.to_owned()),
+                None => files.extend(self.keep(input, progress)?),
             }
         }
+        Ok(files)
     }
 
-    /// Writes an input to files and gives their paths. One that breaks off is kept as far as it came.
-    pub(super) fn keep(&mut self, input: Input, progress: &Progress) -> Result<Vec<PathBuf>, TraceError> {
+    fn keep(&mut self, input: Input, progress: &Progress) -> Result<Vec<PathBuf>, TraceError> {
         let name = input.name().to_owned();
         match input.into_reader(&progress.read)? {
             Reader::Bytes(reader) => Ok(vec![self.copy(&name, reader, progress)?]),
-            Reader::Parts { head, .. } => Ok(vec![self.copy(&name, head, progress)?]),
+            Reader::Parts { rest, .. } => Ok(vec![self.copy(&name, rest()?, progress)?]),
             Reader::Live(live) => self.stream(live, progress),
         }
     }
 
+    fn folder(&mut self) -> Result<&Path, TraceError> {
+        let folder = match self.folder.take() {
+            Some(folder) => folder,
+            None => make_folder()?,
+        };
+        Ok(self.folder.insert(folder))
+    }
+
     fn create(&mut self, name: &str) -> Result<(PathBuf, File), TraceError> {
         self.files += 1;
-        let folder = self.folder.join(self.files.to_string());
+        let number = self.files.to_string();
+        let folder = self.folder()?.join(number);
         let path = folder.join(name.replace('/', "_"));
         std::fs::create_dir_all(&folder).map_err(write(&path))?;
         let file = File::create(&path).map_err(write(&path))?;
@@ -62,7 +71,7 @@ impl Spool {
         let (path, mut file) = self.create(name)?;
         let mut buffer = vec![0; BUFFER];
         loop {
-            check(progress)?;
+            progress.check_stop(false)?;
             match reader.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(n) => file.write_all(buffer.get(..n).unwrap_or_default()).map_err(write(&path))?,
@@ -80,7 +89,7 @@ impl Spool {
         let mut decoder = Decoder::new();
         decoder.verify_checksums(false); // whoever reads the files compares them
         while let Some(raw) = live.next_raw()? {
-            check(progress)?;
+            progress.check_stop(false)?;
             progress.read.fetch_add(raw.bytes.len() as u64, Ordering::Relaxed);
             let Some(header) = Header::of(&raw.bytes) else { continue };
             if matches!(header.event_type, EventType::ROTATE | EventType::FORMAT_DESCRIPTION) {
@@ -110,7 +119,23 @@ impl Spool {
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
+        if let Some(folder) = &self.folder {
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+}
+
+fn make_folder() -> Result<PathBuf, TraceError> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder =
+            std::env::temp_dir().join(format!("binlog-operator-spool-{}-{number}", std::process::id()));
+        match DirBuilder::new().mode(0o700).create(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(TraceError::io(format!("make {}", folder.display()))(e)),
+        }
     }
 }
 
@@ -125,13 +150,13 @@ struct Copy {
 impl Copy {
     fn begin(name: String, path: &Path, file: File) -> Result<Self, TraceError> {
         let mut file = BufWriter::with_capacity(BUFFER, file);
-        file.write_all(MAGIC).map_err(write(path))?;
+        file.write_all(&MAGIC).map_err(write(path))?;
         Ok(Self { name, path: path.to_owned(), file, written: MAGIC.len() as u64 })
     }
 
     /// Adds an event, unless the server made it for the stream only.
     fn add(&mut self, header: &Header, bytes: &[u8]) -> Result<(), TraceError> {
-        if header.is_artificial() || is_heartbeat(header.event_type) || bytes.len() < HEADER_LEN {
+        if header.is_artificial() || header.is_heartbeat() || bytes.len() < HEADER_LEN {
             return Ok(());
         }
         self.written += bytes.len() as u64;
@@ -148,15 +173,6 @@ impl Copy {
     fn end(mut self) -> Result<(), TraceError> {
         self.file.flush().map_err(write(&self.path))
     }
-}
-
-/// HEARTBEAT and HEARTBEAT_V2: sent, never written.
-fn is_heartbeat(event_type: EventType) -> bool {
-    matches!(event_type.0, 27 | 41)
-}
-
-fn check(progress: &Progress) -> Result<(), TraceError> {
-    if progress.stop.load(Ordering::Relaxed) { Err(stopped(false)) } else { Ok(()) }
 }
 
 fn write(path: &Path) -> impl FnOnce(io::Error) -> TraceError + use<> {

@@ -11,7 +11,7 @@ use super::fates::Fates;
 use super::follows::Follows;
 use super::names::{Ddl, Names};
 use super::request::{Form, Request};
-use super::run::{Progress, stopped};
+use super::run::Progress;
 use super::transaction::Transaction;
 use crate::binlog::{
     BinlogError, BinlogFile, Body, Checksum, Decoder, Event, EventType, Header, QueryEvent, QueryKind, Xid,
@@ -180,23 +180,20 @@ impl Look<'_> {
                 self.border_met = true;
             }
             let mut raw = buffer.take().unwrap_or_else(|| decoder.spare());
-            let header = match file.read_raw_if(&mut raw, |header| matters(header.event_type)) {
-                Ok(Some((header, matters))) => {
-                    self.count(&header)?;
-                    if matters {
-                        header
-                    } else {
-                        if place.tx.is_none() && is_rows(header.event_type) {
-                            place.wanted = true; // rows without a beginning: an old server's
-                            place.times = Some(ANY_TIME);
-                        }
-                        buffer = Some(raw);
-                        continue;
-                    }
-                }
+            let (header, matters) = match file.read_raw_if(&mut raw, |header| matters(header.event_type)) {
+                Ok(Some(found)) => found,
                 Ok(None) => break,
                 Err(e) => return self.end_broken(e, place),
             };
+            self.count(&header)?;
+            if !matters {
+                if place.tx.is_none() && is_rows(header.event_type) {
+                    place.wanted = true; // rows without a beginning: an old server's
+                    place.times = Some(ANY_TIME);
+                }
+                buffer = Some(raw);
+                continue;
+            }
             let bytes = (header.event_type == EventType::FORMAT_DESCRIPTION).then(|| raw.bytes.clone());
             decoder.push(raw);
             if header.event_type == EventType::TRANSACTION_PAYLOAD {
@@ -252,7 +249,7 @@ impl Look<'_> {
     fn count(&self, header: &Header) -> Result<(), TraceError> {
         let Some(progress) = self.progress else { return Ok(()) };
         progress.read.fetch_add(header.length.into(), Ordering::Relaxed);
-        if progress.stop.load(Ordering::Relaxed) { Err(stopped(false)) } else { Ok(()) }
+        progress.check_stop(false)
     }
 
     /// Ends the chunk before `end`.

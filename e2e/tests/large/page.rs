@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use e2e::browser::PATIENCE;
+use e2e::stage::PATIENCE;
 use e2e::{Browser, MysqlServer, Scratch, TracePage, shared, wait_until};
 use mysql_async::prelude::Queryable;
 

@@ -9,17 +9,7 @@ use serde_json::{Value, json};
 /// A replica that applies every transaction two seconds late.
 async fn replica_of(source: &MysqlServer) -> MysqlServer {
     let replica = MysqlServer::start(MysqlOptions::default().flag("--server-id=2")).await;
-    source.run(&["CREATE USER repl IDENTIFIED BY 'repl-pw'", "GRANT REPLICATION SLAVE ON *.* TO repl"]).await;
-    replica
-        .run(&[
-            format!(
-                "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = {}, SOURCE_USER = 'repl', \
-                 SOURCE_PASSWORD = 'repl-pw', SOURCE_AUTO_POSITION = 1, SOURCE_DELAY = 2, GET_SOURCE_PUBLIC_KEY = 1",
-                source.port()
-            ),
-            "START REPLICA".to_owned(),
-        ])
-        .await;
+    replica.replicate(source, ", SOURCE_DELAY = 2").await;
     replica
 }
 

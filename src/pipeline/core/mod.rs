@@ -26,6 +26,7 @@ pub use protocol::{
     Begin, BuildSpec, Command, DeadLetter, Ended, Failure, Input, Now, Outcome, Page, Place, ReadRows,
     RowLock, Rows, SaveResult, Seen, Selection, Verdict, Written,
 };
+pub use stream::ANOTHER_SERVER;
 pub use view::{BuildView, Counts, View};
 
 use self::builds::Builds;

@@ -5,6 +5,10 @@ use super::transactions::Prepared;
 use super::{Core, FULL, Phase, StreamState, Waiter};
 use crate::model::{BinlogPosition, Key, StreamPosition};
 
+/// Why there is a gap where an address leads to another server than before.
+pub const ANOTHER_SERVER: &str =
+    "the source is another server, and without GTIDs positions do not carry over";
+
 /// A place is not taken sooner than this after the last one, ms: a gap that comes back at once must not make
 /// a hot loop.
 pub(super) const GAP_PAUSE: u64 = 5_000;
@@ -301,7 +305,7 @@ impl Core {
         if replaced {
             self.gap("the index was replaced while the task was down".into());
         } else if elsewhere {
-            self.gap("the source is another server, and without GTIDs positions do not carry over".into());
+            self.gap(ANOTHER_SERVER.into());
         }
     }
 

@@ -161,6 +161,36 @@ async fn without_gtids_another_server_at_the_address_is_noticed() {
     stage.equal(&operator).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_of_a_server_that_the_address_left_is_left_as_well() {
+    let second = MysqlOptions::default().flag("--server-id=2");
+    let (one, other, elastic) = tokio::join!(
+        MysqlServer::start(MysqlOptions::default()),
+        MysqlServer::start(second),
+        shared::elastic()
+    );
+    let mut stage = Stage::new(&one, elastic, "moved", SIZE).await;
+    other.replicate(&one, "").await;
+    let proxy = TcpProxy::start(one.port()).await;
+    stage.set("source.port", proxy.port());
+    let operator = stage.start();
+    assert_eq!(stage.equal(&operator).await, 2_000);
+    let (_, _, executed): (_, _, String) = one.position().await;
+    other.run(&[format!("DO WAIT_FOR_EXECUTED_GTID_SET('{executed}', 60)"), "STOP REPLICA".into()]).await;
+
+    // the old one answers whoever has a connection to it
+    proxy.redirect(other.port());
+    stage.shop = stage.shop.at(other.opts());
+    stage.shop.run(&["DELETE FROM {db}.orders WHERE id BETWEEN 100 AND 199"]).await;
+    stage.shop.run(&others(1)).await;
+    stage.equal(&operator).await;
+    assert_eq!(stage.search.count(&stage.index).await, 1_900);
+    let gaps = operator.metrics().await.unwrap().sum("binlog_operator_gaps_total", &[]);
+    assert_eq!(gaps.unwrap_or(0.0), 0.0, "it goes on where it stood");
+    let log = operator.log();
+    assert!(log.contains("its connection leads to another server than"), "{log}");
+}
+
 /// Five transactions that change something, other ones in each round.
 pub(super) fn others(round: u32) -> Vec<String> {
     (1..=5).map(|id| format!("UPDATE {{db}}.orders SET total = {round}{id}.5 WHERE id = {id}")).collect()

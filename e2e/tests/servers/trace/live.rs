@@ -105,13 +105,7 @@ async fn relay_logs_are_read_like_binlogs() {
     let (source, _scratch, files) = three_files(MysqlOptions::default()).await;
     let replica =
         MysqlServer::start(MysqlOptions::default().flag("--server-id=2").flag("--relay-log-purge=OFF")).await;
-    source.run(&["CREATE USER repl IDENTIFIED BY 'repl-pw'", "GRANT REPLICATION SLAVE ON *.* TO repl"]).await;
-    let change = format!(
-        "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = {}, SOURCE_USER = 'repl', \
-         SOURCE_PASSWORD = 'repl-pw', SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1",
-        source.port()
-    );
-    replica.run(&[change.as_str(), "START REPLICA"]).await;
+    replica.replicate(&source, "").await;
     wait_until("the replica has the rows", std::time::Duration::from_secs(60), async || {
         let count = replica.conn().await.query_first::<u64, _>("SELECT COUNT(*) FROM d.t").await;
         if matches!(count, Ok(Some(15))) { Ok(()) } else { Err(format!("{count:?}")) }
