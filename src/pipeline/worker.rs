@@ -258,6 +258,9 @@ impl<S: Stores> Worker<S> {
             order = orders.next() => vec![self.ordered(order)],
             () = tokio::time::sleep_until(wake) => vec![Input::Tick],
         };
+        if let Some(Input::StreamLost(failure)) = inputs.last() {
+            info!(task = self.shared.options.name, "the binlog stream ended: {}", failure.message);
+        }
         while let Ok(input) = self.done.try_recv() {
             inputs.push(input);
         }
