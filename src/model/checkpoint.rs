@@ -108,7 +108,7 @@ pub struct Build {
 /// The steps of a build.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum BuildPhase {
-    /// Not begun.
+    /// Not begun: others come first.
     #[default]
     Pending,
     /// Walking keys.

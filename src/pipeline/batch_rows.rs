@@ -108,6 +108,19 @@ pub(super) struct Purpose {
     pub(super) policy: Several,
 }
 
+/// What the rows of a key have come to so far.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// None has come, or none that has a document.
+    Nothing,
+    /// This action of the body.
+    Action(usize),
+    /// The index has the document already.
+    Same,
+    /// It cannot be a document.
+    Bad,
+}
+
 /// What became of a row.
 enum Placed {
     /// An action of the body.
@@ -129,8 +142,8 @@ pub(super) struct Rows {
     version: u64,
     body: BulkBody,
     actions: Vec<usize>,
-    /// The action of each key that has one.
-    action_of: HashMap<usize, usize>,
+    /// Of each key.
+    answers: Vec<Answer>,
     void: Vec<usize>,
     kept: Vec<usize>,
     policy: Several,
@@ -165,7 +178,7 @@ impl Rows {
             version,
             body,
             actions: Vec::with_capacity(keys.len()),
-            action_of: HashMap::with_capacity(keys.len()),
+            answers: vec![Answer::Nothing; keys.len()],
             keys,
             void: Vec::new(),
             kept: Vec::new(),
@@ -193,13 +206,14 @@ impl Rows {
             }
             return;
         };
+        let is_first = self.answers.get(at) == Some(&Answer::Nothing);
         match row {
+            _ if !is_first && self.policy.rows == SeveralRows::First => {}
             Err(error) => self.refuse_at(at, error.to_string()),
             Ok(json) if self.policy.rows == SeveralRows::Array => {
                 self.several.entry(at).or_default().push(json.to_vec());
             }
-            Ok(_) if self.action_of.contains_key(&at) && self.policy.rows == SeveralRows::First => {}
-            Ok(_) if self.action_of.contains_key(&at) => {
+            Ok(_) if !is_first => {
                 let id = self.ids.get(at).map_or("", String::as_str);
                 let reason = format!(
                     "the query returns several rows for id {id}: read its one-to-many join by query.children, \
@@ -216,13 +230,20 @@ impl Rows {
         match self.place(at, row, shape) {
             // as if the query had returned nothing for it
             Ok(Placed::Skipped) => {}
-            Ok(Placed::Same) => self.kept.push(at),
+            Ok(Placed::Same) => {
+                self.answer(at, Answer::Same);
+                self.kept.push(at);
+            }
             Ok(Placed::Action) => {
-                self.action_of.insert(at, self.actions.len());
+                self.answer(at, Answer::Action(self.actions.len()));
                 self.actions.push(at);
             }
             Err(reason) => self.refuse_at(at, reason),
         }
+    }
+
+    fn answer(&mut self, at: usize, answer: Answer) -> Answer {
+        self.answers.get_mut(at).map_or(Answer::Nothing, |slot| std::mem::replace(slot, answer))
     }
 
     /// Keys without a row whose document stays as it is.
@@ -269,18 +290,20 @@ impl Rows {
     }
 
     fn refuse_at(&mut self, at: usize, reason: String) {
-        if let Some(action) = self.action_of.get(&at)
-            && !self.void.contains(action)
-        {
-            self.void.push(*action);
+        match self.answer(at, Answer::Bad) {
+            Answer::Bad => return,
+            Answer::Action(action) => self.void.push(action),
+            Answer::Same => self.kept.retain(|kept| *kept != at),
+            Answer::Nothing => {}
         }
-        if !self.outcome.bad.iter().any(|(bad, _)| *bad == at) {
-            self.outcome.bad.push((at, reason));
-        }
+        self.outcome.bad.push((at, reason));
     }
 
     pub(super) fn finish(mut self, taken: u64, seen: Seen, shape: &Shape) -> (ReadRows, Ready) {
         for (at, rows) in std::mem::take(&mut self.several) {
+            if self.answers.get(at) == Some(&Answer::Bad) {
+                continue;
+            }
             let single: Vec<&str> = self.policy.single.iter().map(String::as_str).collect();
             match merged(&rows, &single) {
                 Ok(json) => self.push(at, &json, shape),

@@ -82,7 +82,7 @@ impl Builds {
             return;
         }
         self.runs += 1;
-        let mut record = known.unwrap_or_else(|| Build {
+        let record = known.unwrap_or_else(|| Build {
             cause: cause.to_owned(),
             selection_hash: spec.selection_hash.clone(),
             phase: BuildPhase::Pending,
@@ -93,9 +93,6 @@ impl Builds {
             keys_estimate: if let Selection::Keys(keys) = &spec.selection { keys.len() as u64 } else { 0 },
             failed: String::new(),
         });
-        if record.phase == BuildPhase::Pending {
-            record.phase = BuildPhase::Walking;
-        }
         self.done.remove(&spec.name);
         let rest = if let Selection::Keys(keys) = &spec.selection { Some(keys) } else { None };
         let mut rest: Option<VecDeque<Key>> = rest.map(|keys| keys.iter().cloned().collect());
@@ -162,6 +159,9 @@ impl Builds {
             return Need::Nothing;
         }
         let sweeps = sweep && build.spec.selection == Selection::Full;
+        if build.record.phase == BuildPhase::Pending {
+            build.record.phase = BuildPhase::Walking;
+        }
         match build.record.phase {
             BuildPhase::Walking if !build.walked => build.walk(),
             BuildPhase::Walking if !build.pages.is_empty() => Need::Nothing,

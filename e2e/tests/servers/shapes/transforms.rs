@@ -119,6 +119,95 @@ async fn bad_values_become_the_default_where_it_is_asked_for() {
     assert_eq!(rig.metric("dead_letters_total").await, 0);
 }
 
+/// Paths lead into the objects of children; rows of several shards are skipped and come back.
+#[tokio::test]
+async fn transforms_of_children_and_of_sharded_rows() {
+    let mysql = shared::mysql().await;
+    let mut plan = plan(mysql, "library", of_children);
+    plan.setup = statements(&[
+        "CREATE TABLE {db}.book_0 (id BIGINT PRIMARY KEY, title VARCHAR(40), state VARCHAR(9))",
+        "CREATE TABLE {db}.book_1 LIKE {db}.book_0",
+        "CREATE TABLE {db}.loans (id INT PRIMARY KEY, book_id BIGINT, tags TEXT, meta TEXT, KEY (book_id))",
+        "INSERT INTO {db}.book_0 VALUES (2, 'TWO', 'on'), (4, 'FOUR', 'off')",
+        "INSERT INTO {db}.book_1 VALUES (1, 'ONE', 'on')",
+        "INSERT INTO {db}.loans VALUES (1, 2, 'a;b', '{\"n\": 1.50}'), (2, 2, NULL, '[]'), (3, 4, 'x', NULL)",
+    ]);
+    plan.sql = "SELECT b.id, b.title, b.state FROM {db}.book_{{shard}} b WHERE b.id IN (:ids)".to_owned();
+    let rig = Rig::launch(plan).await;
+    let lent: Value = serde_json::from_str(
+        r#"[{"labels": ["a", "b"], "meta": {"n": 1.50}}, {"labels": null, "meta": []}]"#,
+    )
+    .unwrap();
+    document(&rig, "1", Some(json!({"id": 1, "title": "one", "loans": []}))).await;
+    document(&rig, "2", Some(json!({"id": 2, "title": "two", "loans": lent}))).await;
+    document(&rig, "4", None).await;
+
+    rig.run(&[
+        "UPDATE {db}.book_0 SET state = IF(id = 2, 'off', 'on')",
+        "UPDATE {db}.loans SET book_id = 1 WHERE id = 1",
+    ])
+    .await;
+    let one = json!([{"labels": ["a", "b"], "meta": lent[0]["meta"]}]);
+    document(&rig, "1", Some(json!({"id": 1, "title": "one", "loans": one}))).await;
+    document(&rig, "2", None).await;
+    let four = json!([{"labels": ["x"], "meta": null}]);
+    document(&rig, "4", Some(json!({"id": 4, "title": "four", "loans": four}))).await;
+
+    // a bad value in one child is its document's dead letter
+    rig.run(&["UPDATE {db}.loans SET meta = '{broken' WHERE id = 3"]).await;
+    wait_condition(&rig.operator, "DeadLetters", "True").await;
+    rig.run(&["DELETE FROM {db}.loans WHERE id = 3"]).await;
+    document(&rig, "4", Some(json!({"id": 4, "title": "four", "loans": []}))).await;
+    wait_condition(&rig.operator, "DeadLetters", "False").await;
+    rig.no_gap().await;
+}
+
+fn of_children(file: TaskFile, db: &str) -> TaskFile {
+    let loans =
+        format!("SELECT l.book_id, l.tags, l.meta FROM {db}.loans l WHERE l.book_id IN (:ids) ORDER BY l.id");
+    file.set("query.table", format!("{db}.book"))
+        .set("query.children", json!([{"field": "loans", "key": "book_id", "sql": loans}]))
+        .set(
+            "mapping.sharding",
+            json!({"variable": "shard", "strategy": "mod", "shards": 2, "suffixWidth": 1}),
+        )
+        .set(
+            "transforms",
+            json!([
+                {"skipWhen": {"field": "state", "values": ["off"]}},
+                {"remove": ["state"]},
+                {"splitFields": {"field": "loans.tags", "sep": ";"}},
+                {"rename": {"from": "loans.tags", "to": "labels"}},
+                {"jsonDecodeFields": ["loans.meta"]},
+                {"lowercase": ["title"]},
+            ]),
+        )
+}
+
+/// The first row is the document, whatever becomes of it: the second one is none instead.
+#[tokio::test]
+async fn a_bad_first_row_is_a_dead_letter() {
+    let mut plan = plan(shared::mysql().await, "badfirst", |file, _| {
+        file.set("query.rows", "First").set("transforms", json!([{"jsonDecodeFields": ["what"]}]))
+    });
+    plan.setup = statements(&[
+        "CREATE TABLE {db}.orders (id INT PRIMARY KEY)",
+        "CREATE TABLE {db}.events (id INT PRIMARY KEY, order_id INT, what VARCHAR(20), KEY (order_id))",
+        "INSERT INTO {db}.orders VALUES (1), (2)",
+        "INSERT INTO {db}.events VALUES (1, 1, '{broken'), (2, 1, '7'), (3, 2, '8'), (4, 2, '{broken')",
+    ]);
+    plan.sql = "SELECT o.id, e.what FROM {db}.orders o JOIN {db}.events e ON e.order_id = o.id
+                 WHERE o.id IN (:ids) ORDER BY e.id"
+        .to_owned();
+    let rig = Rig::launch(plan).await;
+    document(&rig, "2", Some(json!({"id": 2, "what": 8}))).await;
+    wait_condition(&rig.operator, "DeadLetters", "True").await;
+    document(&rig, "1", None).await;
+    rig.run(&["UPDATE {db}.events SET what = '[1]' WHERE id = 1"]).await;
+    document(&rig, "1", Some(json!({"id": 1, "what": [1]}))).await;
+    wait_condition(&rig.operator, "DeadLetters", "False").await;
+}
+
 /// Another transform is another document: everything is built anew.
 #[tokio::test]
 async fn an_edit_builds_anew_and_a_wrong_name_is_refused() {

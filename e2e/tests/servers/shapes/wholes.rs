@@ -1,7 +1,7 @@
 //! Main queries of other forms: several SELECTs, views, `*`, ids read alone, several rows, rows that are missing.
 
 use super::rig::{Plan, Rig, statements};
-use e2e::{Kind, shared};
+use e2e::{Kind, TaskFile, shared};
 use serde_json::json;
 
 #[tokio::test]
@@ -105,6 +105,46 @@ async fn several_rows_are_one_document_of_arrays() {
     rig.run(&[change]).await;
     rig.equal(change).await;
     rig.no_gap().await;
+}
+
+const FIRST: &str =
+    "SELECT CAST(o.id AS CHAR), o.id, (SELECT e.what FROM {db}.events e WHERE e.order_id = o.id
+    AND e.what <> 'skip' ORDER BY e.id LIMIT 1) AS what FROM {db}.orders o
+    WHERE EXISTS (SELECT 1 FROM {db}.events e WHERE e.order_id = o.id AND e.what <> 'skip')";
+
+/// A row that is skipped is no first one, and with `Upsert` a first row that is there already is still the first.
+#[tokio::test]
+async fn the_first_row_that_has_a_document() {
+    for write in ["Index", "Upsert"] {
+        let mut plan = Plan::on(shared::mysql().await, "first");
+        plan.setup = statements(LATEST);
+        plan.sql = "SELECT o.id, e.what FROM {db}.orders o JOIN {db}.events e ON e.order_id = o.id
+                     WHERE o.id IN (:ids) ORDER BY e.id"
+            .into();
+        (plan.check, plan.kinds) = (FIRST.to_owned(), vec![Kind::Number, Kind::Text]);
+        plan.edit = match write {
+            "Index" => |file, _| first(file, "Index"),
+            _ => |file, _| first(file, "Upsert"),
+        };
+        let rig = Rig::start(plan).await;
+        for change in [
+            "INSERT INTO {db}.events VALUES (0, 1, 'skip'), (9, 1, 'z')",
+            "UPDATE {db}.events SET what = 'y' WHERE id = 9",
+            "UPDATE {db}.events SET what = 'skip' WHERE id = 1",
+            "UPDATE {db}.events SET what = 'skip' WHERE order_id = 2",
+            "INSERT INTO {db}.events VALUES (11, 2, 'back'), (12, 2, 'more')",
+        ] {
+            rig.run(&[change]).await;
+            rig.equal(&format!("{write}: {change}")).await;
+        }
+        rig.no_gap().await;
+    }
+}
+
+fn first(file: TaskFile, write: &str) -> TaskFile {
+    file.set("query.rows", "First")
+        .set("transforms", json!([{"skipWhen": {"field": "what", "values": ["skip"]}}]))
+        .set("sink.elasticsearch.write", write)
 }
 
 #[tokio::test]

@@ -88,6 +88,40 @@ async fn a_live_server_is_rolled_back_like_its_files() {
     }
 }
 
+/// What MariaDB streams to a client that says nothing of its abilities is what its files have.
+#[cfg(feature = "long")]
+#[tokio::test]
+async fn a_live_mariadb_is_traced_like_its_files() {
+    for compressed in ["OFF", "ON"] {
+        let scratch = Scratch::new("live-mariadb");
+        let server = e2e::mariadb::MariaDb::start(&[
+            format!("--log-bin={}", scratch.path().join("m").display()),
+            "--binlog-format=ROW".to_owned(),
+            format!("--log-bin-compress={compressed}"),
+            "--log-bin-compress-min-len=10".to_owned(),
+        ])
+        .await;
+        server
+            .run(&[
+                "CREATE DATABASE d",
+                "CREATE TABLE d.t (id INT PRIMARY KEY, v VARCHAR(500))",
+                "INSERT INTO d.t VALUES (1, 'a'), (2, REPEAT('x', 400))",
+                "FLUSH BINARY LOGS",
+                "UPDATE d.t SET v = REPEAT('y', 300) WHERE id = 2",
+                "DELETE FROM d.t WHERE id = 1",
+            ])
+            .await;
+        let files: Vec<PathBuf> = ["m.000001", "m.000002"].map(|name| scratch.path().join(name)).into();
+        let url = format!("mysql://root@127.0.0.1:{}/", server.port());
+        for form in [&["sql"][..], &["rollback"], &["rollback", "--exact"]] {
+            let live = trace(&[form, &["--from", &url]].concat()).ok();
+            let there = trace(&with(form, &files)).ok();
+            assert!(live.contains("m.000002:"), "places are the server's: {live}");
+            assert_eq!(body(&live), body(&there), "{form:?}, compressed {compressed}");
+        }
+    }
+}
+
 /// What a replica has fetched and not thrown away.
 fn relay_logs(replica: &MysqlServer) -> Vec<PathBuf> {
     let numbered =
