@@ -1,5 +1,6 @@
 //! Speed of `trace` on one large file, beside `mysqlbinlog -v` in the same round: binlog megabytes per second of the
-//! wall clock and of processor time (the machine may be shared), and the largest resident size. The file is made on a
+//! wall clock on one core, and of processor time (the machine may be shared), how many times as fast two cores are, and the
+//! largest resident size. The file is made on a
 //! real server and kept in the cache. `make bench` runs it; `BENCH_MB` says how large (default 300), `ROUNDS` how often
 //! (default 5), `ONLY=sql` which works.
 #![allow(
@@ -59,11 +60,11 @@ fn main() {
     for _ in 0..rounds {
         peers.push(peer(binlog.to_str().unwrap()));
         for ((_, args), runs) in works.iter().zip(&mut runs) {
-            runs.push(["1", "2"].map(|threads| trace(args, threads)));
+            runs.push([1, 2].map(|cores| trace(args, cores)));
         }
     }
     println!(
-        "| work | MB/s of wall time | MB/s of processor time | times `mysqlbinlog -v` | two threads | MiB |"
+        "| work | MB/s of wall time | MB/s of processor time | times `mysqlbinlog -v` | two cores | MiB |"
     );
     println!("| --- | --- | --- | --- | --- | --- |");
     let of = |figure: &dyn Fn(usize) -> f64| median((0..peers.len()).map(figure).collect());
@@ -111,11 +112,24 @@ fn median(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
-/// A run of the release build.
-fn trace(args: &[String], threads: &str) -> Run {
-    let mut command = Command::new(binary());
-    command.arg("trace").args(args).args(["--threads", threads]);
+/// A run of the release build on so many cores, with as many threads that decode: without being bound to one core a single
+/// one would have another for what is written.
+fn trace(args: &[String], cores: usize) -> Run {
+    let mut command = Command::new("taskset");
+    command.args(["--cpu-list", &own_cores()[..cores].join(",")]).arg(binary());
+    command.arg("trace").args(args).args(["--threads", &cores.to_string()]);
     run(command)
+}
+
+/// The numbers of the cores that this process may use.
+fn own_cores() -> Vec<String> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap().trim();
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        first.parse::<usize>().unwrap()..=last.parse().unwrap()
+    };
+    list.split(',').flat_map(range).map(|core| core.to_string()).collect()
 }
 
 fn peer(binlog: &str) -> Run {

@@ -19,6 +19,9 @@ pub async fn access(options: &TaskOptions, plan: &Plan) -> Result<String, Source
         let shards = plan.shards_of(&sql).len();
         let times = if shards > 1 { format!(" (in each of {shards} shards)") } else { String::new() };
         let mut text = format!("  {title}{times}\n");
+        if lines.is_empty() {
+            text += "    no row has the value that was asked for, so the server plans nothing\n";
+        }
         for line in lines {
             let index = line.index.unwrap_or_else(|| "no index".to_owned());
             // Writing to a String does not fail.

@@ -84,7 +84,7 @@ impl Analysis<'_> {
                 Ok(())
             }
             JoinConstraint::Natural => Err(MappingError::unsupported(
-                format!("{}: NATURAL joins change with every new column", fragment(join)),
+                format!("{} (which joins by other columns with every new one)", fragment(join)),
                 "name the columns by USING (...) or ON",
             )),
         }

@@ -111,7 +111,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("SELECT id, MATCH (note) AGAINST ('x') FROM shop.orders WHERE id IN (?)", "full-text relevance"),
     (
         "SELECT id FROM shop.orders NATURAL JOIN shop.users WHERE id IN (?)",
-        "NATURAL joins change with every new column",
+        "(which joins by other columns with every new one) is not supported; name the columns by USING",
     ),
     ("SELECT id FROM shop.orders WHERE id IN (?) FOR UPDATE", "a locking read"),
     (
