@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::addresses::{Addresses, Routing};
+use super::addresses::{Addresses, Routing, fits};
 use super::core::{ReadRows, Seen};
 use super::several::merged;
 use super::shared::{SeveralRows, Shared};
 use super::upsert::Documents;
 use crate::document::{Shape, Shaped};
-use crate::mapping::Plan;
+use crate::mapping::{KeyColumn, Plan};
 use crate::model::Key;
 use crate::sink::{BulkBody, DocumentRef, Fence};
 use crate::source::RecordError;
@@ -244,6 +244,20 @@ impl Rows {
 
     fn answer(&mut self, at: usize, answer: Answer) -> Answer {
         self.answers.get_mut(at).map_or(Answer::Nothing, |slot| std::mem::replace(slot, answer))
+    }
+
+    /// Keys of before the key's type changed: the document is that of the key with the same `_id`, which is read in
+    /// its stead. An `_id` that is no key at all has no row.
+    pub(super) fn respell(&mut self, keys: &[Key], columns: &[KeyColumn]) {
+        for key in keys {
+            let now = self.addresses.ids.key_of(columns, &self.addresses.ids.id_of(key));
+            if fits(columns, &now) {
+                self.keep(std::slice::from_ref(key));
+                if !self.outcome.others.contains(&now) {
+                    self.outcome.others.push(now);
+                }
+            }
+        }
     }
 
     /// Keys without a row whose document stays as it is.

@@ -61,6 +61,7 @@ fn core(spec: &SyncTaskSpec) -> Config {
         repair: spec.on_gap == OnGap::Repair,
         keep_on_change: spec.on_change == OnChange::Keep,
         // documents of others lose nothing by a sweep that only takes the task's own fields away
+        late_creates: spec.sink.elasticsearch.write == api::Write::Upsert,
         sweep: !spec.sink.shared || spec.sink.elasticsearch.write == api::Write::Upsert,
         ..Config::default()
     }

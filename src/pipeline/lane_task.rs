@@ -117,8 +117,9 @@ impl LaneTask {
         let (visible, shape) = (visibility(seen), &self.shared.options.shape);
         // an _id of the index that cannot be a key of the query has no row; asking MySQL would compare it
         // as a number and scan the table
-        let asked: Vec<Key> =
-            rows.keys().iter().filter(|key| fits(plan.key_columns(), key)).cloned().collect();
+        let (asked, others): (Vec<Key>, Vec<Key>) =
+            rows.keys().iter().cloned().partition(|key| fits(plan.key_columns(), key));
+        rows.respell(&others, plan.key_columns());
         if !BatchRead::is_plain(&self.shared, plan) {
             let read = BatchRead { shared: &self.shared, plan, visible: &visible };
             let found = read.read(&mut reader, &asked).await?;
@@ -137,6 +138,7 @@ impl LaneTask {
             Ok(_) => {}
             Err(error) if error.class() == Class::Record => {
                 rows = rows.restart();
+                rows.respell(&others, plan.key_columns());
                 for key in &asked {
                     let one = std::slice::from_ref(key);
                     let read =

@@ -1,10 +1,12 @@
 //! Which routing leads to which shard. With another routing a document is another shard's, and the server keeps both:
 //! who does not know where an old one is deletes it in all of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reqwest::Method;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::error::{Result, SinkError};
 use super::{Sink, setup};
@@ -35,15 +37,14 @@ impl Sink {
     }
 
     async fn find_shards(&self, index: &str) -> Result<Arc<[String]>> {
-        let (address, all) = self.reached(index, None).await?;
-        let count = all.iter().max().map_or(0, |highest| highest + 1);
+        let (address, count) = self.count_shards(index).await?;
         let mut routings: Vec<Option<String>> = vec![None; count];
         for tried in 0..count * TRIES_PER_SHARD {
             if routings.iter().all(Option::is_some) {
                 break;
             }
             let routing = tried.to_string();
-            let (_, reached) = self.reached(index, Some(&routing)).await?;
+            let reached = self.reached(index, &routing).await?;
             if let [shard] = reached.as_slice()
                 && let Some(slot) = routings.get_mut(*shard)
             {
@@ -57,17 +58,34 @@ impl Sink {
         })
     }
 
-    /// The shards that a routing value leads to; without one all.
-    async fn reached(&self, index: &str, routing: Option<&str>) -> Result<(String, Vec<usize>)> {
-        let routing = routing.map(|routing| format!("&routing={routing}")).unwrap_or_default();
-        let index = setup::path_segment(index);
-        let path = format!("/{index}/_search_shards?filter_path=shards.shard{routing}");
+    /// How many shards the index has, whether they can be reached or not.
+    async fn count_shards(&self, index: &str) -> Result<(String, usize)> {
+        let path = format!(
+            "/{}/_settings?filter_path=*.settings.index.number_of_shards",
+            setup::path_segment(index)
+        );
         let answer = self.call(Method::GET, &path, None).await?;
         let address = answer.address.clone();
-        let reached: Reached = answer.json()?;
-        Ok((
-            address,
-            reached.shards.iter().filter_map(|copies| copies.first()).map(|copy| copy.shard).collect(),
-        ))
+        let settings: BTreeMap<String, Value> = answer.json()?;
+        let count = settings.values().find_map(|index| {
+            index
+                .pointer("/settings/index/number_of_shards")?
+                .as_str()?
+                .parse()
+                .ok()
+                .filter(|count| *count > 0)
+        });
+        if let Some(count) = count {
+            return Ok((address, count));
+        }
+        Err(SinkError::BadAnswer { address, reason: format!("_settings: no number_of_shards of {index}") })
+    }
+
+    /// The shards that a routing value leads to. One without a copy that is assigned is not among them.
+    async fn reached(&self, index: &str, routing: &str) -> Result<Vec<usize>> {
+        let index = setup::path_segment(index);
+        let path = format!("/{index}/_search_shards?filter_path=shards.shard&routing={routing}");
+        let reached: Reached = self.call(Method::GET, &path, None).await?.json()?;
+        Ok(reached.shards.iter().filter_map(|copies| copies.first()).map(|copy| copy.shard).collect())
     }
 }

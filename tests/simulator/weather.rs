@@ -106,6 +106,7 @@ impl Weather {
             save_interval: rng.between(200, 10_000),
             max_age: 30_000,
             landing: LAND_LIMIT,
+            late_creates: false,
             late_answer: gc_deletes / 2,
             max_dead_letters: (if rng.chance(200) { 3 } else { 2 * mains + 10 }) as usize,
             repair: true,

@@ -13,7 +13,12 @@ struct Sum {
     retry: Option<String>,
     halt: Option<String>,
     missing: Option<String>,
+    /// Some ids are only to be looked at again.
+    later: bool,
 }
+
+/// So soon is looked again at ids whose documents may be created late, ms.
+const LOOK_AGAIN: u64 = 500;
 
 impl Core {
     pub(super) fn pump_lanes(&mut self) {
@@ -65,12 +70,19 @@ impl Core {
         let Some(taken) = self.lanes.get(lane).and_then(|l| l.batch.as_ref()).map(|batch| batch.taken) else {
             return;
         };
+        let age = self.now.millis.saturating_sub(taken);
         match rows {
             Err(failure) => {
+                if age > self.config.max_age / 2 {
+                    self.shrink();
+                }
                 self.source.failed(self.now.millis, failure.class, &failure.message);
                 self.put_back(lane);
             }
-            Ok(_) if self.now.millis.saturating_sub(taken) > self.config.max_age => self.put_back(lane),
+            Ok(_) if age > self.config.max_age => {
+                self.shrink();
+                self.put_back(lane);
+            }
             Ok(rows) => {
                 self.source.succeeded();
                 self.rows_read(lane, rows);
@@ -130,7 +142,12 @@ impl Core {
         let overdue = self.now.millis.saturating_sub(batch.taken) > self.config.late_answer;
         let single = batch.keys.len() == 1;
         match written {
-            Written::TooOld => self.put_back(lane),
+            Written::TooOld => {
+                // the same again would be too old again
+                self.shrink();
+                self.creates_may_land();
+                self.put_back(lane);
+            }
             Written::TooLarge if single => {
                 let reason = "the document alone is larger than the server takes in one request";
                 self.judge(lane, vec![Some(Verdict::Rejected(reason.into()))]);
@@ -145,11 +162,22 @@ impl Core {
                 self.put_back(lane);
             }
             Written::Failed(failure) => {
+                self.creates_may_land();
                 self.sink.failed(self.now.millis, failure.class, &failure.message);
                 self.put_back(lane);
             }
-            Written::Verdicts(_) if overdue => self.put_back(lane),
+            Written::Verdicts(_) if overdue => {
+                self.creates_may_land();
+                self.put_back(lane);
+            }
             Written::Verdicts(verdicts) => self.judge(lane, verdicts),
+        }
+    }
+
+    /// Nobody knows what became of what was sent.
+    fn creates_may_land(&mut self) {
+        if self.config.late_creates {
+            self.creates_until = self.now.millis + self.config.landing;
         }
     }
 
@@ -201,6 +229,7 @@ impl Core {
 
     fn judge_one(&mut self, one: &One<'_>, waiting: super::Waiting, verdict: Verdict, sum: &mut Sum) {
         match verdict {
+            Verdict::Done if one.deleted && self.now.millis < self.creates_until => sum.later = true,
             Verdict::Done => {
                 sum.settled += 1;
                 if one.deleted {
@@ -253,6 +282,9 @@ impl Core {
         }
         if let Some(reason) = sum.halt {
             return self.sink.failed(now, Class::Halt, &reason);
+        }
+        if let Some(lane) = self.lanes.get_mut(lane_number).filter(|_| sum.later) {
+            lane.not_before = now + LOOK_AGAIN;
         }
         let refusals = self.lanes.get(lane_number).map_or(0, |lane| lane.refusals);
         match (sum.settled, sum.retry) {

@@ -70,6 +70,9 @@ pub struct Config {
     /// only the first Full of a task that has neither state nor a synced index does not wait.
     /// Default 40,000.
     pub landing: u64,
+    /// Documents that are not there are created without a version (`write: Upsert`). One that lands late could bring
+    /// a document back whose row is gone: as long as that may be (`landing`), such ids are looked at again.
+    pub late_creates: bool,
     /// An answer later than this after the version was taken does not count: half of `index.gc_deletes`.
     pub late_answer: u64,
     /// Dead letters that the store may hold. Default 10,000.
@@ -101,6 +104,7 @@ impl Default for Config {
             save_interval: 10_000,
             max_age: 30_000,
             landing: 40_000,
+            late_creates: false,
             late_answer: 1_800_000,
             max_dead_letters: 10_000,
             repair: true,
@@ -188,6 +192,8 @@ pub struct Core {
     waiting_builds: Vec<BuildSpec>,
     /// No sweep before this time.
     sweep_from: u64,
+    /// Until then documents of this owner or of one before may be created late, ms.
+    creates_until: u64,
     /// Nobody wrote to the index before this owner.
     first: bool,
     letters: DeadLetters,
@@ -242,6 +248,7 @@ impl Core {
             builds: Builds::new(config.sweep),
             waiting_builds: Vec::new(),
             sweep_from: now.millis,
+            creates_until: if config.late_creates && !first { now.millis + config.landing } else { 0 },
             first,
             letters: DeadLetters::new(letters, config.max_dead_letters),
             source: health(1),
@@ -381,5 +388,7 @@ impl Core {
     }
 }
 
+#[cfg(test)]
+mod upsert_tests;
 #[cfg(test)]
 mod xa_tests;

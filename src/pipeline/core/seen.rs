@@ -34,10 +34,12 @@ impl SeenSet {
         }
     }
 
-    /// These GTIDs and all that were seen.
-    pub(super) fn with(&self, mut gtids: GtidSet) -> GtidSet {
-        self.gtids.iter().for_each(|seen| gtids.extend(seen));
-        gtids
+    /// Reads wait for these as well. Gives all that they wait for.
+    pub(super) fn extend(&mut self, gtids: &GtidSet) -> Option<GtidSet> {
+        let set = self.gtids.as_mut()?;
+        set.extend(gtids);
+        self.text = None;
+        Some(set.clone())
     }
 
     pub(super) fn lock(&mut self, transaction: u64, lock: RowLock) {

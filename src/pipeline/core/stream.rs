@@ -201,8 +201,8 @@ impl Core {
         if std::mem::take(&mut self.stream_whole) && self.is_at(&place) {
             self.transactions.abort();
             self.transactions.forget_waiting();
-            // every read waits for them
-            sees.gtids = sees.gtids.map(|gtids| self.seen.with(gtids));
+            // every read waits for them from now on, wherever it reads
+            sees.gtids = sees.gtids.and_then(|gtids| self.seen.extend(&gtids));
         } else {
             self.begin_at(place);
         }
@@ -302,6 +302,13 @@ impl Core {
             self.builds.add(spec, Some(full), &cause, 0, true);
             self.full_begins();
         }
+        // What is saved before the place is taken still tells the next owner of the gap.
+        if replaced {
+            self.identity.index_uuid.clone_from(&self.loaded.index_uuid);
+        }
+        if elsewhere {
+            self.identity.server_uuid.clone_from(&self.loaded.server_uuid);
+        }
         if replaced {
             self.gap("the index was replaced while the task was down".into());
         } else if elsewhere {
@@ -324,95 +331,4 @@ impl Core {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::{Config, Identity, Input, Now, SaveResult};
-    use super::*;
-    use crate::model::{Build, BuildPhase, Checkpoint, StreamPosition};
-
-    fn build(phase: BuildPhase) -> Build {
-        Build {
-            cause: "reindex".into(),
-            selection_hash: "hash".into(),
-            phase,
-            cursor: None,
-            first_version: 1,
-            keys_done: 0,
-            documents: 0,
-            keys_estimate: 0,
-            failed: String::new(),
-        }
-    }
-
-    /// A worker that finds a checkpoint of another query, after its claim.
-    fn claimed(keep_on_change: bool) -> (Core, Vec<Command>) {
-        claimed_with("b", BuildPhase::Walking, keep_on_change)
-    }
-
-    fn claimed_with(name: &str, phase: BuildPhase, keep_on_change: bool) -> (Core, Vec<Command>) {
-        let loaded = Checkpoint {
-            epoch: 4,
-            position: Some(StreamPosition::default()),
-            query_hash: "old".into(),
-            builds: [(name.to_owned(), build(phase))].into(),
-            ..Checkpoint::default()
-        };
-        let identity = Identity { query_hash: "new".into(), initial_full: true, ..Identity::default() };
-        let config = Config { keep_on_change, ..Config::default() };
-        let mut core = Core::new(config, identity, Some(loaded), Vec::new(), Now::default());
-        assert!(matches!(core.step(Now::default(), [])[..], [Command::Save { .. }]));
-        let commands = core.step(Now::default(), [Input::Saved(SaveResult::Done)]);
-        (core, commands)
-    }
-
-    fn saved(core: &mut Core, millis: u64) -> Option<Checkpoint> {
-        let commands = core.step(Now { millis, unix_micros: 0 }, []);
-        commands.into_iter().find_map(|command| match command {
-            Command::Save { checkpoint, .. } => Some(*checkpoint),
-            _ => None,
-        })
-    }
-
-    #[test]
-    fn a_changed_query_is_a_full_unless_it_is_to_be_kept() {
-        let (_, commands) = claimed(false);
-        assert!(commands.iter().any(|command| matches!(command, Command::TakePlace)), "{commands:?}");
-        let (mut core, commands) = claimed(true);
-        assert!(matches!(commands[..], [Command::OpenStream { .. }]), "{commands:?}");
-        let checkpoint = saved(&mut core, 20_000).unwrap();
-        assert_eq!((checkpoint.query_hash.as_str(), checkpoint.epoch), ("new", 5));
-        assert_eq!((core.view().repairing, core.view().counts.gaps), (None, 0));
-    }
-
-    #[test]
-    fn a_full_is_the_same_under_a_query_that_was_to_be_kept() {
-        let (core, commands) = claimed_with(FULL, BuildPhase::Complete, true);
-        assert!(matches!(commands[..], [Command::OpenStream { .. }]), "{commands:?}");
-        assert_eq!(core.view().repairing, None);
-        let (mut core, commands) = claimed_with(FULL, BuildPhase::Sweeping, true);
-        let sweeps = |command: &Command| matches!(command, Command::Sweep { below: 1, .. });
-        let later = core.step(Now { millis: 200_000, unix_micros: 0 }, []);
-        assert!(commands.iter().chain(&later).any(sweeps), "{commands:?} {later:?}");
-    }
-
-    #[test]
-    fn what_is_cancelled_is_forgotten() {
-        let (mut core, _) = claimed(true);
-        let spec = |name: &str| BuildSpec {
-            name: name.into(),
-            selection: Selection::Part,
-            selection_hash: "hash".into(),
-            page_size: 10,
-        };
-        let walks = core.step(Now::default(), [Input::Build(spec("b")), Input::Build(spec("c"))]);
-        assert!(walks.iter().any(|command| matches!(command, Command::Walk { build, .. } if build == "b")));
-        let walks = core.step(Now::default(), [Input::Cancel("b".into())]);
-        assert!(walks.iter().any(|command| matches!(command, Command::Walk { build, .. } if build == "c")));
-        // its page comes late, and is nobody's trouble
-        let failure = Failure { class: crate::model::Class::Config, message: "cancelled".into() };
-        core.step(Now::default(), [Input::Walked { build: "b".into(), run: 1, page: Err(failure) }]);
-        assert_eq!(core.view().source_error, None);
-        core.step(Now::default(), [Input::Saved(SaveResult::Done)]);
-        let checkpoint = saved(&mut core, 20_000).unwrap();
-        assert_eq!(checkpoint.builds.keys().collect::<Vec<_>>(), ["c"]);
-    }
-}
+mod tests;

@@ -281,21 +281,18 @@ impl Transactions {
         // the prepared one is done with its commit, not before: else a restart in between would find a
         // commit without a PREPARE
         let hole = done.resolves.and_then(|prepared| self.holes.remove(&prepared));
-        self.acknowledge(done);
-        if let Some(hole) = hole {
-            self.acknowledge(hole);
+        // files and schemas are past the hole
+        for gtid in [&done].into_iter().chain(&hole).filter_map(|passed| passed.begin.gtid.as_ref()) {
+            self.acked.gtids.iter_mut().for_each(|gtids| gtids.insert(gtid));
         }
+        self.moves += 1;
+        self.move_to(done);
     }
 
-    fn acknowledge(&mut self, done: Transaction) {
-        self.moves += 1;
-        if let (Some(gtids), Some(gtid)) = (&mut self.acked.gtids, &done.begin.gtid) {
-            gtids.insert(gtid);
-        }
+    /// The watermark's place in files moves behind a transaction. It may go back: after a failover, by GTIDs, the new
+    /// server numbers its files by itself.
+    fn move_to(&mut self, done: Transaction) {
         let end = done.end.unwrap_or_default();
-        if end < self.acked.binlog {
-            return; // a hole filled late: files and schemas are past it
-        }
         if end > done.begin.start {
             self.last = Some(last_transaction(&done.begin));
         }

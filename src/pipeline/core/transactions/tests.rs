@@ -38,6 +38,19 @@ fn the_watermark_stops_at_the_oldest_waiter() {
     assert_eq!(t.last.as_ref().unwrap().start, at(20));
 }
 
+/// A failover by GTIDs leads to a server that numbers its files by itself.
+#[test]
+fn the_watermark_goes_on_in_files_of_lower_numbers() {
+    let mut t = with_gtids();
+    t.acked.binlog.file = "binlog.000500".into();
+    t.begin(begin(1));
+    t.schemas_moved(Arc::new(Vec::new()));
+    t.end(at(20));
+    t.advance(9);
+    assert_eq!((acked(&t).as_str(), t.acked.binlog.clone()), ("1", at(20)));
+    assert_eq!(t.last.as_ref().unwrap().gtid, begin(1).gtid);
+}
+
 #[test]
 fn an_open_transaction_is_never_passed() {
     let mut t = with_gtids();
