@@ -43,6 +43,9 @@ pub struct StreamOptions {
     pub connect_timeout: Duration,
     /// Ends with [`BinlogError::Ended`] at the end of the binlog instead of waiting for more.
     pub end_at_eof: bool,
+    /// MariaDB sends its ANNOTATE_ROWS events as well (BINLOG_SEND_ANNOTATE_ROWS_EVENT). MySQL, which has none, does not
+    /// look at the flag.
+    pub annotations: bool,
 }
 
 impl StreamOptions {
@@ -55,6 +58,7 @@ impl StreamOptions {
             net_write_timeout: Duration::from_secs(3600),
             connect_timeout: Duration::from_secs(10),
             end_at_eof: false,
+            annotations: false,
         }
     }
 }

@@ -54,6 +54,7 @@ async fn connect(server: &ServerOptions, start: &StreamStart, follow: bool) -> R
     loop {
         let mut options = StreamOptions::new(derive_server_id(&seed, attempt));
         options.end_at_eof = !follow;
+        options.annotations = true;
         match Stream::open(server, start, options).await {
             Ok(stream) => return Ok(stream),
             Err(BinlogError::ServerIdTaken { .. }) if attempt < ATTEMPTS => attempt += 1,

@@ -1,7 +1,8 @@
 //! Asking for the binlog: session settings, COM_REGISTER_SLAVE, COM_BINLOG_DUMP or COM_BINLOG_DUMP_GTID.
 
-use mysql_common::packets::binlog_request::BinlogRequest;
-use mysql_common::packets::{BinlogDumpFlags, ComRegisterSlave, GnoInterval, Sid, Tag as WireTag};
+use mysql_common::packets::{
+    BinlogDumpFlags, ComBinlogDump, ComBinlogDumpGtid, ComRegisterSlave, GnoInterval, Sid, Tag as WireTag,
+};
 use mysql_common::proto::MySerialize;
 
 use super::{Packets, WireError};
@@ -10,6 +11,8 @@ use crate::binlog::stream::{StreamOptions, StreamStart};
 use crate::model::{GtidSet, Tag, Uuid};
 
 const COM_QUERY: u8 = 3;
+/// What MariaDB calls the flag 2 (its page "COM_BINLOG_DUMP").
+const SEND_ANNOTATE_ROWS: BinlogDumpFlags = BinlogDumpFlags::BINLOG_THROUGH_POSITION;
 
 /// From here on packets are events.
 pub(in super::super) async fn ask(
@@ -21,7 +24,7 @@ pub(in super::super) async fn ask(
     query.extend_from_slice(session_settings(options).as_bytes());
     packets.execute(&query).await?;
     packets.execute(&bytes_of(&ComRegisterSlave::new(options.server_id))).await?;
-    packets.command(&bytes_of(&request(start, options).as_cmd())).await?;
+    packets.command(&request(start, options)).await?;
     packets.expect_events();
     Ok(())
 }
@@ -32,15 +35,22 @@ fn bytes_of(command: &impl MySerialize) -> Vec<u8> {
     out
 }
 
-fn request<'a>(start: &'a StreamStart, options: &StreamOptions) -> BinlogRequest<'a> {
-    let request = BinlogRequest::new(options.server_id);
-    let request = match start {
-        StreamStart::Gtids(set) => request.with_use_gtid(true).with_pos(4_u64).with_sids(sids(set)),
-        StreamStart::File(at) => {
-            request.with_filename(at.file.as_bytes()).with_pos(FarStart::plan(at.offset).0)
+fn request(start: &StreamStart, options: &StreamOptions) -> Vec<u8> {
+    let mut flags = BinlogDumpFlags::empty();
+    flags.set(BinlogDumpFlags::BINLOG_DUMP_NON_BLOCK, options.end_at_eof);
+    match start {
+        StreamStart::Gtids(set) => {
+            let request = ComBinlogDumpGtid::new(options.server_id).with_pos(4_u64).with_sids(sids(set));
+            bytes_of(&request.with_flags(flags))
         }
-    };
-    if options.end_at_eof { request.with_flags(BinlogDumpFlags::BINLOG_DUMP_NON_BLOCK) } else { request }
+        StreamStart::File(at) => {
+            flags.set(SEND_ANNOTATE_ROWS, options.annotations);
+            // what is further than 32 bits the plan passes over
+            let offset = FarStart::plan(at.offset).0 as u32;
+            let request = ComBinlogDump::new(options.server_id).with_pos(offset);
+            bytes_of(&request.with_filename(at.file.as_bytes()).with_flags(flags))
+        }
+    }
 }
 
 /// What the dump thread reads from the session. Old and new names: servers know one or the other.
