@@ -1,8 +1,7 @@
 //! Speed of `trace` on one large file, beside `mysqlbinlog -v` in the same round: binlog megabytes per second of the
 //! wall clock on one core, and of processor time (the machine may be shared), how many times as fast two cores are, and the
-//! largest resident size. The file is made on a
-//! real server and kept in the cache. `make bench` runs it; `BENCH_MB` says how large (default 300), `ROUNDS` how often
-//! (default 5), `ONLY=sql` which works.
+//! largest resident size. The file is made on a real server and kept in the cache. `make bench` runs it; `BENCH_MB` says how
+//! large (default 300), `ROUNDS` how often (default 5), `ONLY=sql` which works.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

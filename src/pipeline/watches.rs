@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use super::core::Input;
 use super::lane_task::IDLE;
@@ -18,8 +19,7 @@ const SERVER: Duration = Duration::from_secs(60);
 /// Looks whether the index is still the one that was prepared: one restored from a snapshot takes writes as
 /// if nothing had happened.
 pub(super) async fn index(shared: Arc<Shared>) {
-    let mut interval = tokio::time::interval(INDEX);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut interval = every(INDEX);
     loop {
         interval.tick().await;
         let before = shared.index_uuid();
@@ -32,8 +32,7 @@ pub(super) async fn index(shared: Arc<Shared>) {
 
 /// Looks where the address leads: one who has a connection to another server would not see it.
 pub(super) async fn server(source: Source) {
-    let mut interval = tokio::time::interval(SERVER);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut interval = every(SERVER);
     loop {
         interval.tick().await;
         source.check_bound().await;
@@ -42,8 +41,7 @@ pub(super) async fn server(source: Source) {
 
 /// Asks what the server has executed.
 pub(super) async fn executed(shared: Arc<Shared>, executed: watch::Sender<GtidSet>) {
-    let mut interval = tokio::time::interval(EXECUTED);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut interval = every(EXECUTED);
     loop {
         interval.tick().await;
         // a server that does not answer is noticed by the stream and the reads
@@ -53,4 +51,11 @@ pub(super) async fn executed(shared: Arc<Shared>, executed: watch::Sender<GtidSe
         }
         shared.source.rest(IDLE).await;
     }
+}
+
+/// After a delay it goes on at its pace: what was missed is not made up for.
+fn every(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
 }

@@ -305,14 +305,11 @@ impl Core {
         // What is saved before the place is taken still tells the next owner of the gap.
         if replaced {
             self.identity.index_uuid.clone_from(&self.loaded.index_uuid);
+            self.gap("the index was replaced while the task was down".into());
         }
         if elsewhere {
             self.identity.server_uuid.clone_from(&self.loaded.server_uuid);
-        }
-        if replaced {
-            self.gap("the index was replaced while the task was down".into());
-        } else if elsewhere {
-            self.gap(ANOTHER_SERVER.into());
+            self.gap(ANOTHER_SERVER.into()); // where the index was replaced too, that gap stands for both
         }
     }
 

@@ -1,5 +1,6 @@
 //! Documents that are created without a version: a creation that lands late is looked for.
 
+use super::xa_tests::answered;
 use super::*;
 
 const GONE: i64 = 7;
@@ -26,30 +27,17 @@ impl Rig {
         rig
     }
 
-    fn step(&mut self, mut inputs: Vec<Input>) {
-        loop {
-            let now = Now { millis: self.now, unix_micros: self.now };
-            let mut answers = Vec::new();
-            for command in self.core.step(now, inputs) {
-                match command {
-                    Command::Save { .. } => answers.push(Input::Saved(SaveResult::Done)),
-                    Command::OpenStream { .. } => answers.push(Input::StreamOpened),
-                    Command::Read { lane, .. } => {
-                        answers.push(Input::ReadDone { lane, rows: Ok(ReadRows::default()) });
-                    }
-                    Command::Write { lane, missing } => {
-                        self.writes += 1;
-                        let verdicts = vec![Some(Verdict::Done); missing.len()];
-                        answers.push(Input::WriteDone { lane, written: Written::Verdicts(verdicts) });
-                    }
-                    _ => {}
-                }
+    fn step(&mut self, inputs: Vec<Input>) {
+        let writes = &mut self.writes;
+        answered(&mut self.core, self.now, inputs, |command| match command {
+            Command::Read { lane, .. } => Some(Input::ReadDone { lane, rows: Ok(ReadRows::default()) }),
+            Command::Write { lane, missing } => {
+                *writes += 1;
+                let verdicts = vec![Some(Verdict::Done); missing.len()];
+                Some(Input::WriteDone { lane, written: Written::Verdicts(verdicts) })
             }
-            if answers.is_empty() {
-                return;
-            }
-            inputs = answers;
-        }
+            _ => None,
+        });
     }
 
     fn pending_at(&mut self, millis: u64) -> usize {

@@ -13,6 +13,30 @@ fn set(last: u64) -> GtidSet {
     set
 }
 
+/// Steps a core until it wants nothing more. Stores and streams answer at once, all else as `answer` says.
+pub(super) fn answered(
+    core: &mut Core,
+    millis: u64,
+    mut inputs: Vec<Input>,
+    mut answer: impl FnMut(Command) -> Option<Input>,
+) {
+    let mut answer = |command| {
+        let known = match command {
+            Command::Save { .. } => Some(Input::Saved(SaveResult::Done)),
+            Command::OpenStream { .. } => Some(Input::StreamOpened),
+            _ => None,
+        };
+        answer(command).or(known)
+    };
+    loop {
+        let commands = core.step(Now { millis, unix_micros: millis }, inputs);
+        inputs = commands.into_iter().filter_map(&mut answer).collect();
+        if inputs.is_empty() {
+            return;
+        }
+    }
+}
+
 /// A core whose stores answer at once, whose walks are never answered, and whose stream stands where it said.
 struct Rig {
     core: Core,
@@ -36,27 +60,16 @@ impl Rig {
     }
 
     fn step(&mut self, inputs: Vec<Input>) {
-        let mut inputs = inputs;
-        loop {
-            let now = Now { millis: self.now, unix_micros: self.now };
-            let mut answers = Vec::new();
-            for command in self.core.step(now, inputs) {
-                match command {
-                    Command::Save { .. } => answers.push(Input::Saved(SaveResult::Done)),
-                    Command::TakePlace => self.places += 1,
-                    Command::OpenStream { from, .. } => {
-                        self.from = Some(from);
-                        answers.push(Input::StreamOpened);
-                    }
-                    Command::CloseStream => self.from = None,
-                    _ => {}
-                }
+        let (places, stream) = (&mut self.places, &mut self.from);
+        answered(&mut self.core, self.now, inputs, |command| {
+            match command {
+                Command::TakePlace => *places += 1,
+                Command::OpenStream { from, .. } => *stream = Some(from),
+                Command::CloseStream => *stream = None,
+                _ => {}
             }
-            if answers.is_empty() {
-                return;
-            }
-            inputs = answers;
-        }
+            None
+        });
     }
 
     fn place(&mut self, last: u64, deliver_first: Option<BinlogPosition>) {
