@@ -157,6 +157,8 @@ impl Addresses {
     /// The routing of a key, as far as the key tells.
     pub(super) fn routing_of(&self, key: &Key) -> Option<String> {
         match self.routing {
+            // a document that no key of the query has
+            _ if matches!(key.parts(), [KeyPart::DocumentId(_)]) => None,
             Routing::Key(at) => key.parts().get(at).map(ToString::to_string),
             Routing::None | Routing::Column(_) => None,
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::addresses::{Addresses, Routing, fits};
 use super::core::{ReadRows, Seen};
+use super::misplaced::{Elsewhere, Misplaced};
 use super::several::merged;
 use super::shared::{SeveralRows, Shared};
 use super::upsert::Documents;
@@ -31,6 +32,8 @@ pub(super) struct Ready {
     pub(super) void: Vec<usize>,
     /// Keys whose document stays as it is.
     pub(super) kept: Vec<usize>,
+    /// Keys whose documents in other shards these actions deal with.
+    pub(super) cleared: Vec<usize>,
 }
 
 /// Documents that are deleted in every shard but the one where they are written.
@@ -43,9 +46,17 @@ pub(super) struct Scattered {
 }
 
 impl Ready {
+    /// Where sweeps found other documents of these keys.
+    pub(super) fn elsewhere(&self, misplaced: &Misplaced) -> Vec<Elsewhere> {
+        match &self.current {
+            Some(current) => current.elsewhere().to_vec(),
+            None => misplaced.of(&self.keys),
+        }
+    }
+
     /// The keys whose documents another shard may have too: where the routing may change all of them, else those
     /// that were seen elsewhere.
-    pub(super) fn scattered(&self, missing: &[usize], elsewhere: &[usize]) -> Vec<usize> {
+    pub(super) fn scattered(&self, missing: &[usize], elsewhere: &[Elsewhere]) -> Vec<usize> {
         if self.current.is_some() {
             return Vec::new();
         }
@@ -55,7 +66,7 @@ impl Ready {
         }
         let sound = self.actions.iter().enumerate().filter(|(action, _)| !self.void.contains(action));
         let touched = sound.map(|(_, at)| at).chain(missing).copied();
-        touched.filter(|at| all || elsewhere.contains(at)).collect()
+        touched.filter(|at| all || elsewhere.iter().any(|found| found.at == *at)).collect()
     }
 
     /// Puts in what becomes of the documents of keys without a row.
@@ -70,6 +81,9 @@ impl Ready {
                 } else {
                     self.kept.push(*at);
                 }
+                let others = current.remove_elsewhere(&mut self.body, id);
+                self.actions.extend(std::iter::repeat_n(*at, others));
+                self.cleared.push(*at);
             } else if !matches!(self.addresses.routing, Routing::Column(_)) {
                 self.body.push_delete(DocumentRef { id, routing, fence: Fence::Version(self.version) });
                 self.actions.push(*at);
@@ -80,6 +94,7 @@ impl Ready {
     /// Deletes documents in all shards. Where the batch writes one it has a higher version than its deletions, which
     /// the document's own shard therefore refuses; and they have a higher one than all batches before.
     pub(super) fn scatter(&mut self, scattered: &Scattered, missing: &[usize]) {
+        self.cleared.extend(&scattered.keys);
         for at in &scattered.keys {
             let Some(id) = self.ids.get(*at) else { continue };
             let gone = missing.contains(at);
@@ -328,7 +343,24 @@ impl Rows {
         let sound_keys = self.actions.iter().enumerate().filter(|(action, _)| sound(action));
         self.outcome.found = sound_keys.map(|(_, at)| *at).collect();
         self.outcome.found.extend(&self.kept);
+        let cleared = self.clear_elsewhere();
         let Self { keys, ids, addresses, current, version, body, actions, void, kept, outcome, .. } = self;
-        (outcome, Ready { keys, ids, addresses, current, version, taken, seen, body, actions, void, kept })
+        let ready =
+            Ready { keys, ids, addresses, current, version, taken, seen, body, actions, void, kept, cleared };
+        (outcome, ready)
+    }
+
+    /// Takes the task's fields out of what other shards have of the documents it writes; which it writes.
+    fn clear_elsewhere(&mut self) -> Vec<usize> {
+        let Some(current) = self.current.as_ref().filter(|current| !current.elsewhere().is_empty()) else {
+            return Vec::new();
+        };
+        let has_row = |(_, answer): &(usize, &Answer)| matches!(answer, Answer::Action(_) | Answer::Same);
+        let rows: Vec<usize> = self.answers.iter().enumerate().filter(has_row).map(|(at, _)| at).collect();
+        for (at, id) in rows.iter().filter_map(|at| Some((*at, self.ids.get(*at)?))) {
+            let others = current.remove_elsewhere(&mut self.body, id);
+            self.actions.extend(std::iter::repeat_n(at, others));
+        }
+        rows
     }
 }

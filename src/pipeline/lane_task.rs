@@ -9,6 +9,7 @@ use super::addresses::fits;
 use super::batch_read::BatchRead;
 use super::batch_rows::{Purpose, Ready, Rows, Scattered, Several};
 use super::core::{Input, Seen, Verdict, Written};
+use super::misplaced::Elsewhere;
 use super::shared::{Shared, sink_failure, source_failure, visibility};
 use super::upsert::Documents;
 use crate::mapping::Plan;
@@ -89,10 +90,13 @@ impl LaneTask {
         let addresses = self.shared.addresses();
         let current = match self.shared.own_fields() {
             // before the rows are read: what is written holds for this state of the document only
-            Some(own) => match Documents::look(&self.shared.sink, &addresses, own, &keys).await {
-                Ok(current) => Some(current),
-                Err(error) => return Input::WriteDone { lane, written: unwritten(&error, keys.len()) },
-            },
+            Some(own) => {
+                let elsewhere = self.shared.misplaced.of(&keys);
+                match Documents::look(&self.shared.sink, &addresses, own, &keys, elsewhere).await {
+                    Ok(current) => Some(current),
+                    Err(error) => return Input::WriteDone { lane, written: unwritten(&error, keys.len()) },
+                }
+            }
             None => None,
         };
         let policy = Several::of(&self.shared, &plan);
@@ -156,7 +160,8 @@ impl LaneTask {
     }
 
     async fn write(&mut self, mut ready: Ready, missing: &[usize]) -> Written {
-        let scattered = match self.scattered(&ready, missing).await {
+        let elsewhere = ready.elsewhere(&self.shared.misplaced);
+        let scattered = match self.scattered(ready.scattered(missing, &elsewhere)).await {
             Ok(scattered) => scattered,
             Err(error) => return unwritten(&error, ready.keys.len()),
         };
@@ -195,24 +200,24 @@ impl LaneTask {
         }
         for at in &ready.kept {
             if let Some(slot) = verdicts.get_mut(*at) {
-                *slot = Some(Verdict::Done);
+                slot.get_or_insert(Verdict::Done);
             }
         }
-        if !scattered.keys.is_empty() {
-            let done = scattered.keys.iter().filter(|at| verdicts.get(**at) == Some(&Some(Verdict::Done)));
-            self.shared.found_everywhere(done.filter_map(|at| ready.keys.get(*at)));
+        for Elsewhere { at, routings } in &elsewhere {
+            if let (Some(key), Some(Some(Verdict::Done))) = (ready.keys.get(*at), verdicts.get(*at))
+                && ready.cleared.contains(at)
+            {
+                self.shared.misplaced.gone(key, routings);
+            }
         }
         self.log(&ready, missing, &verdicts);
         Written::Verdicts(verdicts)
     }
 
-    /// The documents of which it is not known whether another shard has an older one.
-    async fn scattered(&self, ready: &Ready, missing: &[usize]) -> Result<Scattered, SinkError> {
-        let keys = ready.scattered(missing, &self.shared.misplaced(&ready.keys));
-        if keys.is_empty() {
-            return Ok(Scattered::default());
-        }
-        Ok(Scattered { keys, shards: self.shared.sink.shard_routings().await? })
+    /// Asks where the shards are, for documents of which others may have older ones.
+    async fn scattered(&self, keys: Vec<usize>) -> Result<Scattered, SinkError> {
+        let shards = if keys.is_empty() { Arc::default() } else { self.shared.sink.shard_routings().await? };
+        Ok(Scattered { keys, shards })
     }
 
     /// Sends a bulk, cut into requests of bounded size.

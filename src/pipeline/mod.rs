@@ -15,6 +15,7 @@ mod from_spec;
 mod lane_task;
 mod last;
 mod mapping_spec;
+mod misplaced;
 mod orders;
 mod pages;
 mod place;

@@ -156,8 +156,9 @@ pub(super) async fn sweep(
             let addresses = shared.addresses();
             let key = |stale: &Stale| {
                 let key = addresses.ids.key_of(plan.key_columns(), &stale.id);
-                if addresses.is_elsewhere(&key, stale.routing.as_deref()) {
-                    shared.found_elsewhere(&key);
+                let routing = stale.routing.as_deref();
+                if addresses.is_elsewhere(&key, routing) {
+                    shared.misplaced.found(&key, routing);
                 }
                 key
             };

@@ -1,6 +1,6 @@
 //! What all tasks of a worker share.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -11,12 +11,13 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 use super::addresses::{Addresses, IdTemplate, Routing};
 use super::core::{FULL, Failure, Input, Now, Seen};
+use super::misplaced::Misplaced;
 use super::request::BuildRequest;
 use super::write_log::WriteLog;
 use crate::document::{OwnFields, Shape};
 use crate::mapping::{Plan, QueryText, WalkSelection};
 use crate::metrics::TaskMetrics;
-use crate::model::{BinlogPosition, Key, TableMapping, quoted};
+use crate::model::{BinlogPosition, TableMapping, quoted};
 use crate::sink::{Sink, SinkError, SinkOptions};
 use crate::source::{LockTarget, Reader, Source, SourceError, SourceOptions, Visibility};
 
@@ -151,8 +152,7 @@ pub(super) struct Shared {
     own_fields: RwLock<Option<Arc<OwnFields>>>,
     /// Where the documents of keys are, by the plan's key.
     addresses: RwLock<Arc<Addresses>>,
-    /// Keys whose documents a sweep found in another shard than they are written to.
-    misplaced: Mutex<HashSet<Key>>,
+    pub(super) misplaced: Misplaced,
     pub(super) clock: Clock,
     pub(super) done: mpsc::UnboundedSender<Input>,
     pub(super) write_log: Option<WriteLog>,
@@ -201,7 +201,7 @@ impl Shared {
             plan,
             own_fields: RwLock::default(),
             addresses,
-            misplaced: Mutex::default(),
+            misplaced: Misplaced::default(),
             clock,
             done,
             write_log,
@@ -234,28 +234,6 @@ impl Shared {
 
     pub(super) fn set_own_fields(&self, own: Option<OwnFields>) {
         *self.own_fields.write().unwrap_or_else(PoisonError::into_inner) = own.map(Arc::new);
-    }
-
-    /// A sweep found the key's document in another shard than it is written to.
-    pub(super) fn found_elsewhere(&self, key: &Key) {
-        self.misplaced.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
-    }
-
-    /// Those of the keys that a sweep found elsewhere, by their places.
-    pub(super) fn misplaced(&self, keys: &[Key]) -> Vec<usize> {
-        let misplaced = self.misplaced.lock().unwrap_or_else(PoisonError::into_inner);
-        if misplaced.is_empty() {
-            return Vec::new();
-        }
-        keys.iter().enumerate().filter(|(_, key)| misplaced.contains(key)).map(|(at, _)| at).collect()
-    }
-
-    /// All shards have dealt with these.
-    pub(super) fn found_everywhere<'k>(&self, keys: impl Iterator<Item = &'k Key>) {
-        let mut misplaced = self.misplaced.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.for_each(|key| {
-            misplaced.remove(key);
-        });
     }
 
     /// What each table's changes mean, for people.

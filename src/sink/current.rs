@@ -12,13 +12,15 @@ use super::error::{Result, SinkError};
 use super::{SeqNo, Sink, setup};
 
 const FILTER: &str =
-    "filter_path=docs._id,docs.found,docs._seq_no,docs._primary_term,docs._source,docs.error";
+    "filter_path=docs._id,docs.found,docs._seq_no,docs._primary_term,docs._routing,docs._source,docs.error";
 
 /// A document as the index has it.
 #[derive(Clone, Debug)]
 pub struct Current {
     /// Which state of it this is.
     pub seq_no: SeqNo,
+    /// The `routing` it was written with.
+    pub routing: Option<String>,
     /// Its JSON, as it was written.
     pub source: Box<str>,
 }
@@ -39,6 +41,8 @@ struct Found {
     number: u64,
     #[serde(rename = "_primary_term", default)]
     term: u64,
+    #[serde(rename = "_routing", default)]
+    routing: Option<String>,
     #[serde(rename = "_source", default)]
     source: Option<Box<RawValue>>,
     #[serde(default)]
@@ -91,7 +95,8 @@ impl Sink {
                 ));
             };
             let seq_no = SeqNo { number: document.number, term: document.term };
-            current.insert(document.id, Current { seq_no, source: Box::<str>::from(source) });
+            let found = Current { seq_no, routing: document.routing, source: source.into() };
+            current.insert(document.id, found);
         }
         Ok(current)
     }

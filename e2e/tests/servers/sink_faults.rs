@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use binlog_operator::model::Class;
 use binlog_operator::sink::{
@@ -16,6 +16,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 fn options(addresses: &[&str], index: &str) -> SinkOptions {
     let addresses = addresses.iter().map(|&address| address.to_owned()).collect();
@@ -93,10 +94,8 @@ async fn lost_answers_are_unknown_and_refused_connections_are_not() {
 
     for fault in [Fault::BlackHole, Fault::DelayAnswer(Duration::from_secs(10))] {
         proxy.set(fault);
-        let begun = Instant::now();
-        let error = write(&sink, 1).await.unwrap_err();
+        let error = timeout(Duration::from_secs(30), write(&sink, 1)).await.unwrap().unwrap_err();
         assert!(error.outcome_unknown() && error.class() == Class::Retry, "{error}");
-        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     }
     let nobody = Sink::new(self::options(&[&closed_port()], &index)).unwrap();
     let error = nobody.prepare().await.unwrap_err();

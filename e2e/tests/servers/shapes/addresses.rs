@@ -143,3 +143,80 @@ async fn documents_of_another_routing_go_with_the_build() {
     }
     rig.no_gap().await;
 }
+
+/// What a task that wrote by Upsert left under other routings: its own fields, those of others, and both; also of
+/// ids without a row.
+fn upserted(index: &str) -> String {
+    let mut lines = String::new();
+    for n in 1..=50 {
+        let (tenant, id) = (format!("t{}", n % 7), format!("t{}|{n}", n % 7));
+        for (routing, document) in [
+            ("x", json!({"tenant": tenant, "id": n, "total": -1})),
+            ("y", json!({"tenant": tenant, "id": n, "total": -1, "theirs": n})),
+            ("z", json!({"theirs": n})),
+        ] {
+            let head = json!({"index": {"_index": index, "_id": id, "routing": routing}});
+            writeln!(lines, "{head}\n{document}").unwrap();
+        }
+    }
+    lines
+}
+
+/// The documents in which others have a field. Fails while one of the rows is not where its routing leads to, or the
+/// task's fields are anywhere else.
+async fn only_in_place(rig: &Rig) -> Result<usize, String> {
+    use mysql_async::prelude::Queryable;
+    let sql = format!("SELECT CONCAT(tenant, '|', id), tenant, total FROM {}.orders", rig.db);
+    let rows: Vec<(String, String, i64)> = rig.conn().await.query(sql).await.unwrap();
+    let mut rows: BTreeMap<_, _> =
+        rows.into_iter().map(|(id, tenant, total)| ((id, tenant), total)).collect();
+    let _ = rig.search.get(&format!("/{}/_refresh", rig.index)).await.ok();
+    let body = json!({"size": 10_000, "sort": ["_doc"]});
+    let found = rig.search.post(&format!("/{}/_search", rig.index), &body).await.ok().json();
+    let mut others = 0;
+    for hit in found["hits"]["hits"].as_array().unwrap() {
+        let text = |name: &str| hit[name].as_str().unwrap_or_default().to_owned();
+        let (total, theirs) = (&hit["_source"]["total"], !hit["_source"]["theirs"].is_null());
+        others += usize::from(theirs);
+        match rows.remove(&(text("_id"), text("_routing"))) {
+            Some(wanted) if *total == json!(wanted) => {}
+            None if total.is_null() && theirs => {}
+            wanted => return Err(format!("{wanted:?} wanted, found {hit}")),
+        }
+    }
+    if rows.is_empty() { Ok(others) } else { Err(format!("not there: {rows:?}")) }
+}
+
+/// Invariant 1 where a task shares its documents: what it wrote under another routing goes, what others wrote stays.
+#[tokio::test]
+async fn upserts_of_another_routing_go_and_leave_what_is_of_others() {
+    let mut plan = Plan::on(shared::mysql().await, "moved");
+    plan.shards = 3;
+    plan.setup = statements(&[
+        "CREATE TABLE {db}.orders (tenant VARCHAR(10), id INT, total INT, PRIMARY KEY (tenant, id))",
+        "INSERT INTO {db}.orders WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 40)
+           SELECT CONCAT('t', n % 7), n, n FROM r",
+    ]);
+    plan.sql = "SELECT o.tenant, o.id, o.total FROM {db}.orders o WHERE (o.tenant, o.id) IN (:ids)".into();
+    plan.check = "SELECT CONCAT(tenant, '|', id), tenant, id, total FROM {db}.orders".into();
+    plan.kinds = vec![Kind::Text, Kind::Number, Kind::Number];
+    plan.edit = |file, _| {
+        let file = file.set("query.keys", json!(["tenant", "id"])).set("query.key", json!(null));
+        let file = file.set("sink.shared", true).set("sink.elasticsearch.write", "Upsert");
+        file.set("sink.elasticsearch.routing", "tenant")
+    };
+    plan.documents = upserted;
+    let rig = Rig::launch(plan).await;
+    for change in [
+        "SELECT 'the build'",
+        "UPDATE {db}.orders SET total = total + 100",
+        "DELETE FROM {db}.orders WHERE id % 4 = 0",
+        "INSERT INTO {db}.orders SELECT CONCAT('t', id % 7), id + 40, 7 FROM {db}.orders WHERE id <= 20",
+    ] {
+        rig.run(&[change]).await;
+        let what = format!("all in place after {change}");
+        let others = rig.operator.wait_until(&what, PATIENCE, async || only_in_place(&rig).await).await;
+        assert_eq!(others, 100, "what others wrote stays, after {change}");
+    }
+    rig.no_gap().await;
+}
