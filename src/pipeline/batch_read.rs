@@ -116,9 +116,8 @@ impl BatchRead<'_> {
         found: &mut Found,
     ) -> Result<(), SourceError> {
         let from = found.rows.len();
-        let name = format!("{} {shard:?}", self.plan.query_hash());
         let sql = |size: usize| self.plan.render(&self.plan.read_sql(size), shard);
-        let query = KeyedQuery { name: &name, sql_for: &sql, key_output: self.plan.key_output() };
+        let query = KeyedQuery { name: &sql(1), sql_for: &sql, key_output: self.plan.key_output() };
         let at_once = if self.plan.one_by_one() { 1 } else { keys.len().max(1) };
         for keys in keys.chunks(at_once) {
             let rows = &mut found.rows;
@@ -128,8 +127,8 @@ impl BatchRead<'_> {
             snapshot.rows(&query, keys, None, &mut take).await?;
         }
         let rows = found.rows.get_mut(from..).unwrap_or_default();
-        for (number, child) in self.plan.children().iter().enumerate() {
-            let nested = Nested { read: self, child, name: format!("{name} {number}"), shard };
+        for child in self.plan.children() {
+            let nested = Nested { read: self, child, shard };
             nested.add(snapshot, keys, rows).await?;
         }
         if self.shared.options.keep_missing {
@@ -162,7 +161,6 @@ impl BatchRead<'_> {
 struct Nested<'n> {
     read: &'n BatchRead<'n>,
     child: &'n Child,
-    name: String,
     shard: &'n Shard,
 }
 
@@ -224,7 +222,7 @@ impl Nested<'_> {
         take: &mut RowSink<'_>,
     ) -> Result<(), SourceError> {
         let sql = |size: usize| self.read.plan.render(&self.child.read_sql(size), self.shard);
-        let query = KeyedQuery { name: &self.name, sql_for: &sql, key_output: self.child.key_output() };
+        let query = KeyedQuery { name: &sql(1), sql_for: &sql, key_output: self.child.key_output() };
         snapshot.rows(&query, keys, Some(self.child.shown()), take).await.map(drop)
     }
 }

@@ -134,7 +134,7 @@ impl LaneTask {
             self.shared.give_back(reader);
             return Ok(rows);
         }
-        let name = plan.query_hash();
+        let name = plan.read_sql(1);
         let read_sql = |size: usize| plan.read_sql(size);
         let query = KeyedQuery { name: &name, sql_for: &read_sql, key_output: plan.key_output() };
         let read = reader.read(&query, &asked, &visible, &mut |key, row| rows.take(key, row, shape)).await;

@@ -25,7 +25,8 @@ const GRACE: Duration = Duration::from_secs(1);
 /// A query for the documents of some keys.
 #[derive(Clone, Copy)]
 pub struct KeyedQuery<'a> {
-    /// Names the query on this reader: the same name always means the same SQL.
+    /// Names the query on this reader: the same name always means the same SQL. Where the SQL depends on the
+    /// tables' columns (a key is cast to their type) so must the name: the SQL for one key is a good one.
     pub name: &'a str,
     /// The SQL for so many keys, as `padded_size` gives them: a `?` for each column of each key, and that
     /// once or several times over.

@@ -9,6 +9,8 @@ mod ddl;
 mod figures;
 mod images;
 mod joins;
+#[cfg(feature = "long")]
+mod key_types;
 mod keys;
 mod names;
 mod rig;
