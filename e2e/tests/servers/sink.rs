@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use binlog_operator::model::Class;
 use binlog_operator::sink::{
     CreateIndex, DocumentRef, Finding, Outcome, Severity, Sink, SinkError, SinkOptions, Verdict,
 };
 use e2e::shared::{self, name};
-use e2e::{ElasticServer, Engine, Search};
+use e2e::{ElasticServer, Engine, Search, wait_until};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -55,6 +56,7 @@ on_each_server!(
     findings_name_the_remedy,
     a_sweep_finds_every_old_document,
     a_sweep_that_lost_its_place_says_so,
+    a_routing_is_known_for_each_shard_or_for_none,
 );
 
 fn options(server: &ElasticServer, index: &str) -> SinkOptions {
@@ -420,4 +422,28 @@ async fn a_sweep_that_lost_its_place_says_so(server: &ElasticServer) {
     let _ = search.call("DELETE", "/_search/scroll/_all", None).await.unwrap();
     let error = sink.sweep(1000, page.cursor, 10).await.unwrap_err();
     assert!(matches!(error, SinkError::SweepLost { .. }), "{error}");
+}
+
+/// Invariant 1: a document of another routing is deleted in every shard, or not called deleted.
+async fn a_routing_is_known_for_each_shard_or_for_none(server: &ElasticServer) {
+    let (search, index) = (server.search(), name("unassigned"));
+    let settings = json!({"settings": {"number_of_shards": 3, "number_of_replicas": 0,
+        "routing.allocation.total_shards_per_node": 1}});
+    let _ = search.put(&format!("/{index}?wait_for_active_shards=0"), &settings).await.ok();
+    let sink = ready(server, &index).await;
+    let error = sink.shard_routings().await.unwrap_err();
+    assert!(error.to_string().contains("3 shards") && error.class() == Class::Retry, "{error}");
+
+    let everywhere = json!({"index.routing.allocation.total_shards_per_node": -1});
+    let _ = search.put(&format!("/{index}/_settings"), &everywhere).await.ok();
+    let routings = wait_until("all shards", Duration::from_secs(60), async || {
+        sink.shard_routings().await.map_err(|error| error.to_string())
+    })
+    .await;
+    let mut reached = BTreeSet::new();
+    for routing in routings.iter() {
+        let answer = search.get(&format!("/{index}/_search_shards?routing={routing}")).await.json();
+        reached.insert(answer["shards"][0][0]["shard"].as_u64().unwrap());
+    }
+    assert_eq!(reached, BTreeSet::from([0, 1, 2]), "{routings:?}");
 }

@@ -178,6 +178,8 @@ pub struct Core {
     locating: bool,
     /// When a place was settled last, ms.
     settled_at: Option<u64>,
+    /// Places that streams were to begin at since one was open.
+    unopened: u32,
     loaded: Checkpoint,
     epoch: u64,
     saving: Saving,
@@ -236,6 +238,7 @@ impl Core {
             full_sees: StreamPosition::default(),
             locating: false,
             settled_at: None,
+            unopened: 0,
             epoch,
             saving: Saving::claim(),
             versions: Versions::above(loaded.version_ceiling),
@@ -388,6 +391,8 @@ impl Core {
     }
 }
 
+#[cfg(test)]
+mod gap_tests;
 #[cfg(test)]
 mod upsert_tests;
 #[cfg(test)]

@@ -112,6 +112,7 @@ impl Core {
         if self.stream == StreamState::Opening {
             self.stream = StreamState::Open;
             self.streaming.succeeded();
+            self.unopened = 0;
         }
     }
 
@@ -167,9 +168,16 @@ impl Core {
         self.stream = StreamState::Closed;
     }
 
+    /// When the next place may be taken. A server that streams from no place, not even the newest (its binlog is
+    /// damaged), is asked less and less often.
+    pub(super) fn rested_at(&self) -> Option<u64> {
+        let pause = GAP_PAUSE << self.unopened.saturating_sub(1).min(6);
+        self.settled_at.map(|at| at + pause)
+    }
+
     pub(super) fn pump_locating(&mut self) {
         let ready = self.phase == Phase::Locating && !self.locating && !self.versions.exhausted();
-        let rested = self.settled_at.is_none_or(|at| self.now.millis >= at + GAP_PAUSE);
+        let rested = self.rested_at().is_none_or(|at| self.now.millis >= at);
         if ready && rested && self.streaming.allows(self.now.millis, 0) {
             self.locating = true;
             self.out.push(Command::TakePlace);
@@ -205,6 +213,7 @@ impl Core {
             sees.gtids = sees.gtids.and_then(|gtids| self.seen.extend(&gtids));
         } else {
             self.begin_at(place);
+            self.unopened = self.unopened.saturating_add(1);
         }
         self.forget_transactions();
         self.full_sees = StreamPosition::default();

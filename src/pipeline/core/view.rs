@@ -160,7 +160,7 @@ impl Core {
             .chain(letters)
             .chain(self.builds.sweeps().then_some(self.sweep_from))
             .chain(self.foreign.map(|_| self.check_at))
-            .chain(self.settled_at.map(|at| at + super::stream::GAP_PAUSE))
+            .chain(self.rested_at())
             .filter(|at| *at > self.now.millis)
             .min()
     }
