@@ -135,18 +135,23 @@ impl RowsEvent<'_> {
     }
 
     /// True where undoing needs nothing that the images lack: an insert carries all columns of `key` (all
-    /// columns where it is empty), a delete every column, an update before it every column that it has after.
+    /// columns where it is empty), a delete every column, an update before it every column that it has after, and
+    /// after it what an insert carries: by that its row is found.
     pub fn can_be_undone(&self, key: &[usize]) -> bool {
         let columns = self.table.columns.len();
         match self.kind {
-            RowsKind::Insert if key.is_empty() => self.after.all,
-            RowsKind::Insert => key.iter().all(|column| bit(self.after.bits, *column)),
+            RowsKind::Insert => self.can_be_found(key),
             RowsKind::Delete => self.before.all,
             RowsKind::Update => {
-                (0..columns).all(|i| !bit(self.after.bits, i) || bit(self.before.bits, i))
-                    && (self.after.all || key.iter().all(|i| bit(self.after.bits, *i)))
+                self.can_be_found(key)
+                    && (0..columns).all(|i| !bit(self.after.bits, i) || bit(self.before.bits, i))
             }
         }
+    }
+
+    /// The images after tell their rows from all others.
+    fn can_be_found(&self, key: &[usize]) -> bool {
+        self.after.all || (!key.is_empty() && key.iter().all(|column| bit(self.after.bits, *column)))
     }
 }
 

@@ -1,13 +1,20 @@
 //! Tables as a server would create them again.
 
 use super::session::{Session, literal, text_at};
-use super::{Result, Source};
+use super::{Result, Source, SourceError};
 use crate::model::{TableName, quoted};
 
 /// Schemas that hold no user's tables.
 const SYSTEM: &str = "'mysql','sys','information_schema','performance_schema'";
 
 impl Source {
+    /// The server's clock, seconds since 1970.
+    pub async fn now(&self) -> Result<u32> {
+        let rows = self.session().await.rows("asking the time", "SELECT UNIX_TIMESTAMP()").await?;
+        let now = rows.first().and_then(|row| text_at(row, 0)).and_then(|text| text.parse().ok());
+        now.ok_or_else(|| SourceError::Options("UNIX_TIMESTAMP() is no number".into()))
+    }
+
     /// The DDL of every table outside the system's schemas (of these schemas, if any are named), and of the
     /// triggers on them: a schema with statements that end with `;`.
     pub async fn table_ddl(&self, schemas: &[String]) -> Result<Vec<(String, String)>> {

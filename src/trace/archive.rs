@@ -91,7 +91,8 @@ impl Archive {
                 "two files are called {twice}: places would not say which; rename one"
             )));
         }
-        let mut survey = Survey::new(files, &request, (schema.names, schema.from_end), None, Some(progress))?;
+        let mut survey =
+            Survey::new(files, &request, (schema.names, schema.as_of.is_some()), None, Some(progress))?;
         warnings.extend(survey.broken.take().map(|broken| broken.to_string()));
         let within = Arc::new(std::mem::take(&mut request.selection));
         Ok(Self { survey, names, within, warnings, _spool: spool })

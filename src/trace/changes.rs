@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::TraceError;
 use super::draft::Draft;
-use super::fates::Fates;
+use super::fates::{Fates, PREPARED_BEFORE};
 use super::known::{Chosen, Known};
 use super::listing;
 use super::names::Ddl;
@@ -17,6 +17,7 @@ use super::sql;
 use super::transaction::{End, Transaction};
 use super::walk::{Output, Statement, head};
 use crate::binlog::{BinlogError, QueryKind, RowsEvent, RowsKind, json};
+use crate::mapping::Words;
 use crate::model::Value;
 
 /// What is written before the first statement: the session's settings that the statements rely on.
@@ -157,6 +158,14 @@ impl<'r> Changes<'r> {
         Ok(count)
     }
 
+    /// A statement of which nothing comes out but a comment and a warning.
+    fn left_out(&mut self, statement: &Statement<'_>, what: &str, why: &str) -> Result<(), TraceError> {
+        self.draft.begin();
+        let text = format!("{what}: {}{why}", head(&statement.query.sql));
+        self.warnings.push(format!("{}: {text}", statement.at));
+        self.text(&format!("-- {text}\n"))
+    }
+
     /// A statement as text, in its transaction.
     fn ddl(&mut self, statement: &Statement<'_>) -> Result<(), TraceError> {
         let query = statement.query;
@@ -174,22 +183,39 @@ impl<'r> Changes<'r> {
         if let Some(zone) = session.time_zone {
             let _ = writeln!(text, "SET SESSION time_zone = '{}';", zone.replace(['\'', '\\'], ""));
         }
-        if statement.changes_rows {
-            let _ = writeln!(text, "SET TIMESTAMP = {};", statement.timestamp);
-            if let Some(id) = statement.insert_id {
-                let _ = writeln!(text, "SET INSERT_ID = {id};");
-            }
-        }
+        let (before, after) = if statement.changes_rows {
+            statement.context.around(session)
+        } else {
+            schema_default(statement)
+        };
+        text.push_str(&before);
+        // what it calls now is then: of rows, and of new columns' defaults
+        let micros = session.microseconds.unwrap_or(0);
+        let _ = writeln!(text, "SET TIMESTAMP = {}.{micros:06};", statement.timestamp);
         if sql.contains(';') {
             let _ = writeln!(text, "DELIMITER ;;\n{sql}\n;;\nDELIMITER ;");
         } else {
             let _ = writeln!(text, "{sql}\n;");
         }
-        if statement.changes_rows {
-            text.push_str("SET TIMESTAMP = DEFAULT;\n");
-        }
+        text.push_str("SET TIMESTAMP = DEFAULT;\n");
+        text.push_str(&after);
         text.push_str("SET SESSION sql_mode = @binlog_operator_strict, time_zone = '+00:00';\n");
         self.text(&text)
+    }
+}
+
+/// A database that is created without a character set has the server's of then.
+fn schema_default(statement: &Statement<'_>) -> (String, String) {
+    let mut words = Words::new(&statement.query.sql);
+    let is_schema = words
+        .as_mut()
+        .is_some_and(|words| words.skip("CREATE") && (words.skip("DATABASE") || words.skip("SCHEMA")));
+    match statement.query.session.charsets {
+        Some([_, _, server]) if is_schema => (
+            format!("SET SESSION collation_server = {server};\n"),
+            "SET SESSION collation_server = DEFAULT;\n".to_owned(),
+        ),
+        _ => (statement.context.before().to_owned(), String::new()),
     }
 }
 
@@ -341,12 +367,20 @@ impl Output for Changes<'_> {
         let is_xa = matches!(query.kind, QueryKind::XaCommit(_) | QueryKind::XaRollback(_));
         match self.request.form {
             Form::Sql if is_xa => {
+                if self.fates.came_too_late(tx) {
+                    return self.left_out(statement, "not done", PREPARED_BEFORE);
+                }
                 if self.fates.are_known() {
                     return Ok(()); // its rows stand where it was prepared
                 }
                 self.draft.begin();
                 self.text(&format!("-- {tx}\n{};\n", query.sql))
             }
+            Form::Sql if let Some(reason) = statement.lacks() => Err(TraceError::Statement {
+                at: statement.at.to_string(),
+                reason,
+                statement: head(&query.sql),
+            }),
             Form::Sql => {
                 self.draft.begin();
                 if query.lossy {
@@ -364,10 +398,11 @@ impl Output for Changes<'_> {
                 reason: "a change logged as text (binlog_format is not ROW) cannot be undone",
                 statement: head(&query.sql),
             }),
+            Form::Rollback if self.fates.came_too_late(tx) => {
+                self.left_out(statement, "not undone", PREPARED_BEFORE)
+            }
             Form::Rollback if statement.ddl.moves() || matches!(statement.ddl, Ddl::About(_)) => {
-                self.draft.begin();
-                self.warnings.push(format!("{}: not undone: {}", statement.at, head(&query.sql)));
-                self.text(&format!("-- not undone: {}\n", head(&query.sql)))
+                self.left_out(statement, "not undone", "")
             }
             form @ (Form::Json | Form::Csv | Form::Listing) => {
                 self.draft.begin();

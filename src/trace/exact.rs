@@ -8,8 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use super::TraceError;
 use super::changes::undoable;
 use super::draft::Draft;
-use super::fates::Fates;
+use super::fates::{Fates, PREPARED_BEFORE};
 use super::known::Known;
+use super::names::Ddl;
 use super::request::Request;
 use super::transaction::{End, Transaction};
 use super::walk::{Output, Statement, head};
@@ -118,7 +119,7 @@ impl Output for Exact<'_> {
         let keep = if selection.chooses_rows() {
             self.keep(rows, known)?
         } else {
-            undoable_without_names(rows)?;
+            undoable_by_event(rows, self.request, known)?;
             None
         };
         let mut body = Vec::new();
@@ -158,7 +159,7 @@ impl Output for Exact<'_> {
         Ok(count)
     }
 
-    fn statement(&mut self, _tx: &Transaction, statement: &Statement<'_>) -> Result<(), TraceError> {
+    fn statement(&mut self, tx: &Transaction, statement: &Statement<'_>) -> Result<(), TraceError> {
         let query = statement.query;
         if statement.changes_rows {
             return Err(TraceError::Statement {
@@ -167,8 +168,10 @@ impl Output for Exact<'_> {
                 statement: head(&query.sql),
             });
         }
-        if statement.ddl.moves() {
-            self.warnings.push(format!("{}: not undone: {}", statement.at, head(&query.sql)));
+        let is_late = self.fates.came_too_late(tx);
+        if statement.ddl.moves() || matches!(statement.ddl, Ddl::About(_)) || is_late {
+            let why = if is_late { PREPARED_BEFORE } else { "" };
+            self.warnings.push(format!("{}: not undone: {}{why}", statement.at, head(&query.sql)));
         }
         Ok(())
     }
@@ -212,10 +215,13 @@ fn one_line(name: &TableName) -> String {
     head(&name.to_string())
 }
 
-/// The key is known from the event alone, or every column must be there.
-fn undoable_without_names(rows: &RowsEvent<'_>) -> Result<(), TraceError> {
+/// The key is known from the event alone, or from what is known beside it, or every column must be there.
+fn undoable_by_event(rows: &RowsEvent<'_>, request: &Request, known: &mut Known) -> Result<(), TraceError> {
     if rows.can_be_undone(&rows.table.primary_key) {
         return Ok(());
+    }
+    if let (true, Ok(Some(chosen))) = (rows.table.primary_key.is_empty(), known.choose(rows, request)) {
+        return undoable(rows, &chosen);
     }
     Err(TraceError::NotUndoable {
         at: rows.at().clone(),

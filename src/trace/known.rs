@@ -19,6 +19,10 @@ const MAX_TABLES: usize = 4096;
 pub(super) struct Known {
     names: Arc<Names>,
     shared: Arc<Shared>,
+    /// They are as of this moment (seconds since 1970): statements before it they have in them.
+    as_of: Option<u32>,
+    /// Tables of which rows were read by them, with the first such place.
+    used: BTreeMap<TableName, At>,
     /// By the address of the event's table, which is kept so that the address stays its own.
     chosen: HashMap<usize, (Arc<TableMap>, Option<Arc<Chosen>>)>,
 }
@@ -118,7 +122,12 @@ impl Wanted {
 
 impl Known {
     pub(super) fn new(names: Arc<Names>, shared: Arc<Shared>) -> Self {
-        Self { names, shared, chosen: HashMap::new() }
+        Self { names, shared, as_of: None, used: BTreeMap::new(), chosen: HashMap::new() }
+    }
+
+    /// The same with tables as they are at this moment, for input that cannot be looked at beforehand.
+    pub(super) fn known_at(self, moment: Option<u32>) -> Self {
+        Self { as_of: moment, ..self }
     }
 
     /// Says something once.
@@ -129,16 +138,39 @@ impl Known {
         }
     }
 
-    /// Follows a statement of the stream.
-    pub(super) fn follow(&mut self, ddl: &Ddl) {
+    /// Follows a statement of the stream, logged at `timestamp`.
+    ///
+    /// # Errors
+    /// Where the tables are known as of a later moment, and rows before this statement were read as it left them.
+    pub(super) fn follow(
+        &mut self,
+        ddl: &Ddl,
+        timestamp: u32,
+        at: impl Fn() -> At,
+    ) -> Result<(), TraceError> {
         if !ddl.moves() {
-            return;
+            return Ok(());
         }
         self.chosen.clear();
+        if self.as_of.is_some_and(|moment| timestamp <= moment) {
+            let used = ddl.redefines().into_iter().find_map(|table| Some((self.used.get(&table)?, table)));
+            return used.map_or(Ok(()), |(row, table)| {
+                Err(TraceError::Names {
+                    at: row.clone(),
+                    table,
+                    reason: format!(
+                        "--schema-from says what it looks like now, and {} changes it after these rows; give the \
+                         DDL of before by --ddl, or unpacked files, which are looked at beforehand",
+                        at()
+                    ),
+                })
+            });
+        }
         if let Err((table, why)) = Arc::make_mut(&mut self.names).apply(ddl) {
             // A table that is created anew is known from its statement; another is lost, which its rows will say.
             tracing::debug!(%table, why, "a statement of the binlog does not fit the known schema");
         }
+        Ok(())
     }
 
     /// The table of these rows; `None` where it is not asked for.
@@ -158,6 +190,9 @@ impl Known {
         };
         if self.chosen.len() > MAX_TABLES {
             self.chosen.clear();
+        }
+        if self.as_of.is_some() && chosen.is_some() && !rows.table.has_names {
+            self.used.entry(rows.table.name.clone()).or_insert_with(|| rows.at().clone());
         }
         self.chosen.insert(address, (Arc::clone(&rows.table), chosen.clone()));
         Ok(chosen)

@@ -11,6 +11,7 @@
 mod archive;
 mod changes;
 mod checkpoint;
+mod context;
 mod draft;
 mod error;
 mod events;

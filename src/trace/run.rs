@@ -84,14 +84,19 @@ pub fn run(
     let mut outcome = Outcome { warnings: schema.troubles, ..Outcome::default() };
     let shared = Arc::new(Shared::default());
     let job = Job { request, progress, shared, out, outcome: &mut outcome, checkpoint, resumed: None };
-    if let Err(error) = trace(job, inputs, schema.names, schema.from_end) {
+    if let Err(error) = trace(job, inputs, schema.names, schema.as_of) {
         outcome.error = Some(error);
     }
     outcome.count_nothing(request);
     outcome
 }
 
-fn trace(mut job: Job<'_>, mut inputs: Vec<Input>, names: Names, from_end: bool) -> Result<(), TraceError> {
+fn trace(
+    mut job: Job<'_>,
+    mut inputs: Vec<Input>,
+    names: Names,
+    as_of: Option<u32>,
+) -> Result<(), TraceError> {
     let request = job.request;
     request.selection.check()?;
     if let Some(checkpoint) = &mut job.checkpoint {
@@ -106,13 +111,13 @@ fn trace(mut job: Job<'_>, mut inputs: Vec<Input>, names: Names, from_end: bool)
     }
     let plain: Option<Vec<PathBuf>> = inputs.iter().map(|input| input.plain().map(PathBuf::from)).collect();
     let done = match plain {
-        Some(files) => parallel::files(&mut job, files, names, from_end),
+        Some(files) => parallel::files(&mut job, files, names, as_of.is_some()),
         None if request.is_backward() => {
             let mut spool = Spool::default();
             let files = spool.files(inputs, job.progress)?;
-            parallel::files(&mut job, files, names, from_end)
+            parallel::files(&mut job, files, names, as_of.is_some())
         }
-        None => streams::streams(&mut job, inputs, names),
+        None => streams::streams(&mut job, inputs, (names, as_of)),
     };
     job.outcome.warnings.extend(job.shared.take_warnings());
     done?;

@@ -9,8 +9,8 @@ use super::names::Names;
 #[derive(Debug, Default)]
 pub struct Schema {
     pub(super) names: Names,
-    /// They are as of the end of the binlog, not of its beginning.
-    pub(super) from_end: bool,
+    /// They are as of this moment (seconds since 1970), the end of the binlog; without it as of its beginning.
+    pub(super) as_of: Option<u32>,
     pub(super) troubles: Vec<String>,
 }
 
@@ -32,9 +32,10 @@ impl Schema {
         Ok(())
     }
 
-    /// Adds DDL as a server has it now (`SHOW CREATE TABLE`), which is as of the end of its binlogs.
-    pub fn add_live(&mut self, database: &str, ddl: &str) {
-        self.from_end = true;
+    /// Adds DDL as a server has it now (`SHOW CREATE TABLE`), which is as of the end of its binlogs. `as_of`: by its
+    /// own clock, seconds since 1970.
+    pub fn add_live(&mut self, database: &str, ddl: &str, as_of: u32) {
+        self.as_of = Some(as_of);
         let troubles = self.names.add_dump(ddl, Some(database));
         self.troubles.extend(troubles);
     }

@@ -164,6 +164,11 @@ impl Selection {
         })
     }
 
+    /// True for transactions at or after the time to stop at.
+    pub(super) fn stops_before(&self, tx: &Transaction) -> bool {
+        self.layers().any(|layer| layer.stop_time.is_some_and(|stop| tx.time() >= stop))
+    }
+
     fn holds_gtid(&self, tx: &Transaction) -> bool {
         let included =
             self.include_gtids.as_ref().is_none_or(|set| tx.gtid.as_ref().is_some_and(|g| set.contains(g)));

@@ -30,18 +30,23 @@ struct Flow<'r> {
     head: Head,
 }
 
-/// Reads the inputs, one after the other.
-pub(super) fn streams(job: &mut Job<'_>, inputs: Vec<Input>, mut names: Names) -> Result<(), TraceError> {
+/// Reads the inputs, one after the other. `as_of`: the tables are those of then, else of the beginning.
+pub(super) fn streams(
+    job: &mut Job<'_>,
+    inputs: Vec<Input>,
+    (mut names, as_of): (Names, Option<u32>),
+) -> Result<(), TraceError> {
     let request = job.request;
     let resumed = job.resumed.take();
     let ddl = resumed.as_ref().map_or_else(Vec::new, |saved| saved.memory.ddl.clone());
-    for (schema, sql) in &ddl {
+    for (schema, sql) in ddl.iter().filter(|_| as_of.is_none()) {
         if let Ok(ddl) = Ddl::read(sql, schema) {
             // what does not fit is said by the rows that it concerns
             let _ = names.apply(&ddl);
         }
     }
-    let mut walk = Walk::new(request, Known::new(Arc::new(names), Arc::clone(&job.shared)));
+    let known = Known::new(Arc::new(names), Arc::clone(&job.shared)).known_at(as_of);
+    let mut walk = Walk::new(request, known);
     walk.moved = job.checkpoint.is_some().then_some(ddl);
     let checksum = FormatDescription::default().checksum;
     let sink = Sink::new(request, &Arc::new(Fates::default()), checksum);

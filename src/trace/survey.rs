@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::TraceError;
-use super::fates::Fates;
+use super::fates::{Decision, Fates};
 use super::follows::Follows;
 use super::names::{Ddl, Names};
 use super::request::{Form, Request};
@@ -283,7 +283,8 @@ impl Look<'_> {
     /// The transaction ends at `end`; the chunk as well once it is full. `prepared`: by XA.
     fn close(&mut self, place: &mut Place, end: u64, prepared: Option<&Xid>) {
         if let (Some(xid), Some(tx)) = (prepared, &place.tx) {
-            self.fates.prepare(xid.clone(), &tx.file, tx.start);
+            let selected = self.request.selection.may_hold(tx, place.file == 0, place.last);
+            self.fates.prepare(xid.clone(), tx, selected);
         }
         place.tx = None;
         place.begun = false;
@@ -313,7 +314,10 @@ impl Look<'_> {
                     QueryKind::Commit | QueryKind::Rollback => self.close(place, end, None),
                     QueryKind::XaCommit(xid) | QueryKind::XaRollback(xid) => {
                         let commit = matches!(query.kind, QueryKind::XaCommit(_));
-                        self.fates.decide(xid, commit);
+                        if let Some(tx) = &place.tx {
+                            let beyond = self.request.selection.stops_before(tx);
+                            self.fates.decide(&Decision { xid, commit, tx, beyond });
+                        }
                         self.close(place, end, None);
                     }
                     QueryKind::Other => {

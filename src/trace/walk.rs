@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use super::TraceError;
+use super::context::Context;
 use super::known::Known;
 use super::names::Ddl;
 use super::request::Request;
 use super::select::EventKind;
 use super::transaction::{End, Transaction};
-use crate::binlog::{At, Body, Event, QueryEvent, QueryKind, RowsEvent};
+use crate::binlog::{At, Body, Event, EventType, QueryEvent, QueryKind, RowsEvent};
+use crate::mapping::Words;
 
 /// What becomes of transactions.
 pub(super) trait Output {
@@ -49,10 +51,18 @@ pub(super) struct Statement<'q> {
     /// DATABASE.
     pub(super) needs_no_schema: bool,
     /// INSERT_ID and the like that came before it.
-    pub(super) insert_id: Option<u64>,
+    pub(super) context: Context,
     /// Seconds since 1970 when it began.
     pub(super) timestamp: u32,
     pub(super) at: At,
+}
+
+impl Statement<'_> {
+    /// Why it cannot be carried out again.
+    pub(super) fn lacks(&self) -> Option<&'static str> {
+        let loads = self.at.event == EventType::EXECUTE_LOAD_QUERY;
+        if loads { Some("it loads a file, which is not part of the output") } else { self.context.lacks }
+    }
 }
 
 /// What was seen, to be held against what came out.
@@ -99,8 +109,8 @@ pub(super) struct Walk<'r> {
     begun: bool,
     /// By place, time and GTID.
     selected: bool,
-    /// The next query is the whole transaction (MariaDB).
-    insert_id: Option<u64>,
+    /// Of the statement as text that comes next.
+    context: Context,
     pub(super) counts: Counts,
     /// The events are of the first, the last file.
     pub(super) first_file: bool,
@@ -119,7 +129,7 @@ impl<'r> Walk<'r> {
             tx: None,
             begun: false,
             selected: false,
-            insert_id: None,
+            context: Context::default(),
             counts: Counts::default(),
             first_file: true,
             last_file: true,
@@ -161,10 +171,7 @@ impl<'r> Walk<'r> {
                     out.rows_query(tx, sql)?;
                 }
             }
-            // INSERT_ID_EVENT: a type byte (2) and eight bytes.
-            Body::StatementContext([2, id @ ..]) => {
-                self.insert_id = id.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
-            }
+            Body::StatementContext(body) => self.context.add(event.header.event_type, body),
             Body::Incident { message, .. } => self.known.warn(format!(
                 "INCIDENT at {}:{}: changes may be missing from the binlog: {message}",
                 event.position.file, event.position.start
@@ -196,7 +203,7 @@ impl<'r> Walk<'r> {
 
     fn close(&mut self, end: End, out: &mut impl Output) -> Result<(), TraceError> {
         self.begun = false;
-        self.insert_id = None;
+        self.context = Context::default();
         let Some(tx) = self.tx.take() else { return Ok(()) };
         if !std::mem::take(&mut self.selected) {
             return out.abandon();
@@ -271,7 +278,7 @@ impl<'r> Walk<'r> {
                 self.close(End::Committed, out)?;
             }
             QueryKind::Other => {
-                let ddl = self.ddl(query);
+                let ddl = self.ddl(event, query)?;
                 self.statement(event, query, ddl, out)?;
                 if !self.begun {
                     self.close(End::Committed, out)?;
@@ -282,13 +289,13 @@ impl<'r> Walk<'r> {
     }
 
     /// What the statement does to the schema; the known tables follow it, selected or not.
-    fn ddl(&mut self, query: &QueryEvent<'_>) -> Ddl {
+    fn ddl(&mut self, event: &Event<'_>, query: &QueryEvent<'_>) -> Result<Ddl, TraceError> {
         if query.error_code != 0 || changes_rows(&query.sql) {
-            return Ddl::Other;
+            return Ok(Ddl::Other);
         }
-        match Ddl::read(&query.sql, &query.schema) {
+        Ok(match Ddl::read(&query.sql, &query.schema) {
             Ok(ddl) => {
-                self.known.follow(&ddl);
+                self.known.follow(&ddl, event.header.timestamp, || at(event))?;
                 if let (true, Some(moved)) = (ddl.moves(), &mut self.moved) {
                     moved.push((query.schema.to_string(), query.sql.to_string()));
                 }
@@ -298,7 +305,7 @@ impl<'r> Walk<'r> {
                 self.known.warn(format!("a statement of the binlog {why}: {}", head(&query.sql)));
                 Ddl::Other
             }
-        }
+        })
     }
 
     fn statement(
@@ -309,7 +316,7 @@ impl<'r> Walk<'r> {
         out: &mut impl Output,
     ) -> Result<(), TraceError> {
         let selection = &self.request.selection;
-        let insert_id = self.insert_id.take();
+        let context = std::mem::take(&mut self.context);
         let Some(tx) = self.tx.as_ref().filter(|tx| self.selected && selection.holds_origin(tx)) else {
             return Ok(());
         };
@@ -333,16 +340,17 @@ impl<'r> Walk<'r> {
         if !chosen || !selection.holds_kind(EventKind::Ddl) {
             return Ok(());
         }
-        let at = At {
-            event: event.header.event_type,
-            file: Arc::clone(&event.position.file),
-            offset: event.position.start,
-        };
+        let at = at(event);
         let timestamp = event.header.timestamp;
         self.counts.statements += 1;
         let needs_no_schema = event.header.flags & SUPPRESS_USE != 0;
-        out.statement(tx, &Statement { query, ddl, changes_rows, needs_no_schema, insert_id, timestamp, at })
+        out.statement(tx, &Statement { query, ddl, changes_rows, needs_no_schema, context, timestamp, at })
     }
+}
+
+fn at(event: &Event<'_>) -> At {
+    let position = &event.position;
+    At { event: event.header.event_type, file: Arc::clone(&position.file), offset: position.start }
 }
 
 /// LOG_EVENT_SUPPRESS_USE_F of QUERY events.
@@ -365,9 +373,84 @@ fn name(sql: &str) -> &str {
     rest.get(skipped..).unwrap_or_default().trim()
 }
 
-/// A statement that changes rows without row events.
+/// Statements that change no rows, or (TRUNCATE, CREATE ... SELECT) are about a table.
+const CHANGE_NO_ROWS: [&str; 26] = [
+    "ALTER",
+    "ANALYZE",
+    "BINLOG",
+    "CACHE",
+    "CHANGE",
+    "CHECK",
+    "CREATE",
+    "DROP",
+    "FLUSH",
+    "GRANT",
+    "IMPORT",
+    "INSTALL",
+    "KILL",
+    "LOCK",
+    "OPTIMIZE",
+    "PURGE",
+    "RENAME",
+    "REPAIR",
+    "RESET",
+    "REVOKE",
+    "SET",
+    "TRUNCATE",
+    "UNINSTALL",
+    "UNLOCK",
+    "USE",
+    "XA",
+];
+
+/// A statement that changes rows without row events: any that is not known to change none.
 fn changes_rows(sql: &str) -> bool {
+    let among = |word: &str| CHANGE_NO_ROWS.iter().any(|verb| word.eq_ignore_ascii_case(verb));
     let first: String = sql.trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
-    let verbs = ["INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "CALL", "WITH", "DO", "SELECT", "MERGE"];
-    verbs.iter().any(|verb| first.eq_ignore_ascii_case(verb))
+    if !first.is_empty() && !first.eq_ignore_ascii_case("SET") {
+        return !among(&first);
+    }
+    // a comment comes first, or MariaDB's SET STATEMENT ... FOR
+    let Some(mut words) = Words::new(sql) else { return true };
+    if words.is_empty() {
+        return false;
+    }
+    if words.skip_both("SET", "STATEMENT") {
+        return words.after("FOR").and_then(|mut rest| rest.keyword()).is_none_or(|verb| !among(&verb));
+    }
+    words.keyword().is_none_or(|verb| !among(&verb))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_rows_is_told_behind_comments() {
+        for sql in [
+            "UPDATE t SET a = 1",
+            "  insert into t values (1)",
+            "/* app:web */ UPDATE t SET a = 1",
+            "-- of a client\nDELETE FROM t",
+            "# of another\nDELETE FROM t",
+            "/*!50000 UPDATE t SET a = 1 */",
+            "SET STATEMENT max_statement_time=1 FOR UPDATE t SET a = 1",
+            "LOAD DATA INFILE 'x' INTO TABLE t",
+            "(SELECT 1)",
+            "NOVEL t",
+        ] {
+            assert!(changes_rows(sql), "{sql}");
+        }
+        for sql in [
+            "/* app */ ALTER TABLE t ADD a INT",
+            "CREATE TABLE t (a INT)",
+            "/*!50003 CREATE*/ /*!50017 DEFINER=`a`@`b`*/ /*!50003 TRIGGER x BEFORE INSERT ON t FOR EACH ROW SET @a = 1*/",
+            "SET PASSWORD FOR 'a'@'b' = 'x'",
+            "SET STATEMENT lock_wait_timeout=1 FOR ALTER TABLE t ADD a INT",
+            "/* nothing */",
+            "",
+        ] {
+            assert!(!changes_rows(sql), "{sql}");
+        }
+    }
 }

@@ -146,8 +146,9 @@ async fn schema(args: &TraceArgs) -> Result<Schema, TraceError> {
     if let Some(url) = &args.schema_from {
         let server = inputs::server(url)?;
         let source = Source::new(SourceOptions { server, ..SourceOptions::default() })?;
+        let as_of = source.now().await?;
         for (database, ddl) in source.table_ddl(&[]).await? {
-            schema.add_live(&database, &ddl);
+            schema.add_live(&database, &ddl, as_of);
         }
     }
     Ok(schema)

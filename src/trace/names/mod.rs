@@ -168,6 +168,13 @@ impl Names {
         Ok(())
     }
 
+    /// The table of an ALTER TABLE.
+    fn redefined(&self, ddl: &Ddl) -> Option<(TableName, Arc<Shape>)> {
+        let Ddl::Alter { table, .. } = ddl else { return None };
+        let (shape, _) = self.get(table).ok()??;
+        Some((table.clone(), Arc::clone(shape)))
+    }
+
     fn rename(&mut self, from: &TableName, to: &TableName) {
         if self.entry(from).is_some()
             && let Some(shape) = self.tables.remove(from)
@@ -235,7 +242,12 @@ impl Names {
         } else {
             let mut forward = self.clone();
             for ddl in statements.clone() {
+                let before = forward.redefined(ddl);
                 if let Err((table, _)) = forward.apply(ddl) {
+                    later.insert(table);
+                } else if let (Some((table, before)), Some((_, after))) = (before, forward.redefined(ddl))
+                    && is_as_before(ddl, &before, &after)
+                {
                     later.insert(table);
                 }
             }
@@ -279,6 +291,15 @@ impl Ddl {
         }
     }
 
+    /// The tables whose columns or keys it changes.
+    pub(crate) fn redefines(&self) -> Vec<TableName> {
+        match self {
+            Self::Trigger(_) => Vec::new(),
+            Self::Alter { changes, .. } if changes.is_empty() => Vec::new(),
+            ddl => ddl.tables(),
+        }
+    }
+
     fn renames(&self) -> Vec<(&TableName, &TableName)> {
         match self {
             Self::Rename(pairs) => pairs.iter().map(|(from, to)| (from, to)).collect(),
@@ -297,6 +318,22 @@ impl Ddl {
     pub(crate) fn moves(&self) -> bool {
         !matches!(self, Self::Use(_) | Self::About(_) | Self::Other)
     }
+}
+
+/// True where an ALTER TABLE moves columns and leaves all names where they were, or changes a column to what it was:
+/// what is known may be from after it.
+fn is_as_before(ddl: &Ddl, before: &Shape, after: &Shape) -> bool {
+    let Ddl::Alter { changes, .. } = ddl else { return false };
+    let has = |wanted: fn(&shape::Change) -> bool| changes.iter().any(wanted);
+    let moves = has(|change| {
+        matches!(
+            change,
+            shape::Change::Add(..) | shape::Change::Drop(_) | shape::Change::Modify(_, _, Some(_))
+        )
+    });
+    let names = |shape: &Shape| shape.columns.iter().map(|c| c.column.name.clone()).collect::<Vec<_>>();
+    (moves && names(before) == names(after))
+        || (before == after && has(|change| matches!(change, shape::Change::Modify(..))))
 }
 
 fn nameless(table: &TableName) -> TableName {

@@ -227,7 +227,8 @@ fn column(words: &mut Words) -> Option<(ShapeColumn, Option<Place>, ColumnKeys)>
         let fixed = matches!(sql_type.spelling.as_str(), "CHAR" | "CHARACTER" | "NCHAR");
         column.kind = if fixed { ColumnKind::FixedBinary } else { ColumnKind::Binary };
     }
-    let column = ShapeColumn { column, sql_type, generated, nullable, auto_update, charset, labels };
+    let column =
+        ShapeColumn { column, sql_type, generated, nullable, auto_update, charset, labels, unsure: false };
     Some((column, place, keys))
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct ShapeColumn {
     pub(crate) charset: Option<String>,
     /// The labels of an ENUM or SET, in order.
     pub(crate) labels: Vec<String>,
+    /// Its type is that of after a change, and was another one before.
+    pub(crate) unsure: bool,
 }
 
 /// Where a column is put.
@@ -200,10 +202,18 @@ impl Shape {
                     if place.is_some() {
                         return Err(format!("it moves column {new}, whose place before is not known"));
                     }
+                    if column.generated {
+                        return Err(format!(
+                            "it changes column {new}, which is computed since then at the latest"
+                        ));
+                    }
                     if let Some(there) = self.columns.get_mut(at) {
                         there.column.name.clone_from(old);
                         there.sql_type.codes = &[]; // whatever it was
                         there.charset = None;
+                        there.auto_update = true;
+                        there.labels.clear();
+                        there.unsure = true;
                     }
                     self.rename_in_keys(new, old);
                 }

@@ -114,3 +114,27 @@ fn a_schema_from_after_the_ddl_is_taken_back() {
     let start = names("CREATE TABLE t (a INT, b INT)").at_beginning(drop.iter(), true);
     assert!(columns(&start, "d", "t").starts_with("lost"));
 }
+
+/// A file of DDL may be from after statements that fit it all the same.
+#[test]
+fn what_may_be_from_after_is_not_taken_for_before() {
+    for (dump, sql) in [
+        ("CREATE TABLE t (id INT, b INT, a INT)", "ALTER TABLE t MODIFY b INT AFTER id"),
+        ("CREATE TABLE t (id INT, a INT)", "ALTER TABLE t DROP COLUMN a, ADD COLUMN a INT"),
+    ] {
+        let ddl = read(&[sql]);
+        let mut start = names(dump).at_beginning(ddl.iter(), false);
+        assert!(columns(&start, "d", "t").starts_with("lost"), "{sql}");
+        start.apply(&ddl[0]).unwrap();
+        assert!(columns(&start, "d", "t").starts_with("id"), "known again from it on: {sql}");
+    }
+    let unsure = |dump: &str, sql: &str| {
+        let start = names(dump).at_beginning(read(&[sql]).iter(), false);
+        let (shape, _) = start.get(&TableName::new("d", "t")).unwrap().unwrap();
+        shape.columns.iter().map(|column| column.unsure).collect::<Vec<_>>()
+    };
+    let dump = "CREATE TABLE t (id INT, a INT UNSIGNED)";
+    assert_eq!(unsure(dump, "ALTER TABLE t MODIFY a INT UNSIGNED"), [false, true]);
+    assert_eq!(unsure(dump, "ALTER TABLE t MODIFY a INT"), [false, false], "it is from before");
+    assert_eq!(unsure(dump, "ALTER TABLE t ENGINE = InnoDB, ADD KEY (a)"), [false, false]);
+}

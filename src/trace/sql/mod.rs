@@ -9,6 +9,6 @@ mod literal;
 mod statement;
 mod table;
 
-pub(super) use literal::{identifier, json_string, write_json_value, write_temporal, write_utc};
+pub(super) use literal::{identifier, json_string, write_hex, write_json_value, write_temporal, write_utc};
 pub(super) use statement::{delete, insert, needs_lenience, update};
 pub(super) use table::{Column, Kind, Table, resolve};

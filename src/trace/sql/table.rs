@@ -93,6 +93,10 @@ pub(crate) fn resolve(
         (shape, true) => shape,
     };
     let of = |index: usize| shape_column(map, shape, index);
+    if let Some(unsure) = unsure(map, shape) {
+        let why = format!("the type of column {unsure} before an ALTER TABLE in the binlog is not known");
+        return Err(nameless(map, at, &why));
+    }
     let map = match shape {
         Some(shape) if !map.has_signedness || !map.has_collations => completed(map, shape),
         _ => Arc::clone(map),
@@ -120,6 +124,18 @@ pub(crate) fn resolve(
 
 fn nameless(map: &TableMap, at: &At, reason: &str) -> TraceError {
     TraceError::Names { at: at.clone(), table: map.name.clone(), reason: reason.into() }
+}
+
+/// A column that the event leaves open, and of which what is known is from after its type changed.
+fn unsure<'s>(map: &TableMap, shape: Option<&'s Arc<Shape>>) -> Option<&'s str> {
+    let leaves_open = |column: &model::Column| {
+        let may_be_signed = matches!(column.kind, ColumnKind::Int | ColumnKind::Decimal);
+        (!map.has_signedness && may_be_signed) || (!map.has_collations && may_be_text(column.kind))
+    };
+    let mut columns = map.columns.iter().enumerate().filter(|(_, column)| leaves_open(column));
+    columns.find_map(|(index, _)| {
+        shape_column(map, shape, index).filter(|known| known.unsure).map(|known| known.column.name.as_str())
+    })
 }
 
 fn shape_column<'s>(map: &TableMap, shape: Option<&'s Arc<Shape>>, index: usize) -> Option<&'s ShapeColumn> {
@@ -152,24 +168,35 @@ fn fits(map: &TableMap, shape: &Shape, allow_trailing: bool, at: &At) -> Result<
     Ok(())
 }
 
-/// What events of old servers leave open, from the DDL.
-fn completed(map: &Arc<TableMap>, shape: &Shape) -> Arc<TableMap> {
-    let columns: Vec<model::Column> = map
-        .columns
-        .iter()
-        .zip(shape.columns.iter().map(Some).chain(std::iter::repeat(None)))
-        .map(|(column, known)| {
-            known.map_or_else(
-                || column.clone(),
-                |known| {
-                    let width = if column.width > 0 { column.width } else { known.column.width };
-                    let collation = column.collation;
-                    model::Column { collation, width, ..known.column.clone() }
-                },
-            )
-        })
-        .collect();
+/// What events of old servers leave open, from the DDL. What an event says itself holds: its server has no list of
+/// signs or character sets where no column has one.
+fn completed(map: &Arc<TableMap>, shape: &Arc<Shape>) -> Arc<TableMap> {
+    let complete = |(index, column): (usize, &model::Column)| {
+        let mut column = column.clone();
+        let Some(ShapeColumn { column: known, .. }) = shape_column(map, Some(shape), index) else {
+            return column;
+        };
+        if !map.has_names {
+            column.name.clone_from(&known.name);
+        }
+        if !map.has_signedness {
+            column.unsigned = known.unsigned;
+        }
+        if !map.has_collations && may_be_text(column.kind) {
+            column.kind = known.kind;
+        }
+        if column.width == 0 {
+            column.width = known.width;
+        }
+        column
+    };
+    let columns: Vec<model::Column> = map.columns.iter().enumerate().map(complete).collect();
     map.with_columns(&columns).map_or_else(|| Arc::clone(map), Arc::new)
+}
+
+/// Text and bytes share their type codes.
+fn may_be_text(kind: ColumnKind) -> bool {
+    matches!(kind, ColumnKind::Text | ColumnKind::Binary | ColumnKind::FixedBinary)
 }
 
 fn column(

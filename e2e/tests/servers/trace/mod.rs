@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod clouds;
+mod doubts;
 mod inputs;
 mod live;
 mod oracle;

@@ -207,6 +207,10 @@ async fn a_whole_binlog_is_replayed_on_an_empty_server() {
             "INSERT INTO c (id, w) VALUES (5, 6)",
             "CREATE VIEW vw AS SELECT 'é;' AS x FROM a",
             "CREATE TABLE log (what TEXT)",
+            "CREATE TABLE parent (id INT PRIMARY KEY)",
+            "CREATE TABLE child (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES parent (id) ON DELETE CASCADE)",
+            "INSERT INTO parent VALUES (1), (2)",
+            "INSERT INTO child VALUES (1, 1), (2, 2)",
             "CREATE TRIGGER tr BEFORE DELETE ON c FOR EACH ROW BEGIN SET @x = ';'; SET @y = 1; END",
             "CREATE PROCEDURE p() BEGIN INSERT INTO log VALUES ('it''s; it'); DELETE FROM log WHERE FALSE; END",
             "CALL p()",
@@ -223,7 +227,18 @@ async fn a_whole_binlog_is_replayed_on_an_empty_server() {
             "CREATE USER u IDENTIFIED BY 'p;w'",
             "SET SESSION binlog_format = STATEMENT",
             "INSERT INTO a (v) VALUES ('text')",
+            "SET @ab = 'ü', @b = 7, @c = -1.5e0, @d = NULL, @n = 18446744073709551615",
+            "/* of an app */ INSERT INTO a (v, n) VALUES (CONCAT(@ab, @b, @c), @d), (LEFT(@n, 9), RAND() * 1000)",
+            "INSERT INTO log VALUES (CONCAT('at ', NOW(6)))",
+            "INSERT INTO log SELECT CONCAT('last ', LAST_INSERT_ID())",
+            "SET SESSION auto_increment_increment = 5, auto_increment_offset = 3",
+            "INSERT INTO a (v) VALUES ('five'), ('apart')",
+            "DELETE FROM parent WHERE id = 1",
             "SET SESSION binlog_format = ROW",
+            "SET SESSION collation_server = latin1_swedish_ci",
+            "CREATE DATABASE swedish",
+            "CREATE TABLE swedish.t (v VARCHAR(10))",
+            "INSERT INTO swedish.t VALUES ('ä')",
         ])
         .await;
     let files: Vec<String> = server.binlogs().await.iter().map(|file| file.display().to_string()).collect();
@@ -232,10 +247,12 @@ async fn a_whole_binlog_is_replayed_on_an_empty_server() {
     let out = trace(&args).ok();
     let (other, scratch) = (MysqlServer::start(MysqlOptions::default()).await, Scratch::new("trace-replay"));
     apply(&other, &scratch, "replay.sql", &out);
-    let expected = fingerprint(&mut server.conn().await, "od`d").await;
-    assert_eq!(expected.len(), 5, "{:?}", expected.keys());
-    let wrong = differences(&expected, &fingerprint(&mut other.conn().await, "od`d").await, &[]);
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for (database, tables) in [("od`d", 7), ("swedish", 1)] {
+        let expected = fingerprint(&mut server.conn().await, database).await;
+        assert_eq!(expected.len(), tables, "{:?}", expected.keys());
+        let wrong = differences(&expected, &fingerprint(&mut other.conn().await, database).await, &[]);
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
     // A change logged as text cannot be taken back, and says so.
     args[0] = "rollback";
     let ran = trace(&args);
