@@ -25,7 +25,7 @@ property() { PROPERTY_CASES=3000 PROPERTY_SEED=1000 cargo test --workspace --loc
 long() { cargo test --workspace --locked --no-fail-fast --features e2e/long --test long -- --test-threads 1; }
 others() {
   cargo test --workspace --locked --no-fail-fast --features e2e/long --test servers -- \
-    --test-threads "${E2E_THREADS:-4}" mariadb es7 opensearch speed every_table same_count
+    --test-threads "${E2E_THREADS:-4}" mariadb es7 opensearch speed every_table same_count key_types
 }
 
 all() {

@@ -8,11 +8,12 @@ use crate::model::{TableName, quoted};
 const SYSTEM: &str = "'mysql','sys','information_schema','performance_schema'";
 
 impl Source {
-    /// The server's clock, seconds since 1970.
-    pub async fn now(&self) -> Result<u32> {
-        let rows = self.session().await.rows("asking the time", "SELECT UNIX_TIMESTAMP()").await?;
+    /// The server's clock, microseconds since 1970.
+    pub async fn now(&self) -> Result<u64> {
+        let sql = "SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS UNSIGNED)";
+        let rows = self.session().await.rows("asking the time", sql).await?;
         let now = rows.first().and_then(|row| text_at(row, 0)).and_then(|text| text.parse().ok());
-        now.ok_or_else(|| SourceError::Options("UNIX_TIMESTAMP() is no number".into()))
+        now.ok_or_else(|| SourceError::Options("UNIX_TIMESTAMP is no number".into()))
     }
 
     /// The DDL of every table outside the system's schemas (of these schemas, if any are named), and of the

@@ -1,10 +1,10 @@
 //! Rows as statements or records: forward, or taken back with the newest first.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::Arc;
 
 use super::TraceError;
+use super::as_text::Statement;
 use super::draft::Draft;
 use super::fates::{Fates, PREPARED_BEFORE};
 use super::known::{Chosen, Known};
@@ -15,9 +15,8 @@ use super::request::{Form, Request};
 use super::select::RowNumber;
 use super::sql;
 use super::transaction::{End, Transaction};
-use super::walk::{Output, Statement, head};
+use super::walk::{Output, head};
 use crate::binlog::{BinlogError, QueryKind, RowsEvent, RowsKind, json};
-use crate::mapping::Words;
 use crate::model::Value;
 
 /// What is written before the first statement: the session's settings that the statements rely on.
@@ -164,58 +163,6 @@ impl<'r> Changes<'r> {
         let text = format!("{what}: {}{why}", head(&statement.query.sql));
         self.warnings.push(format!("{}: {text}", statement.at));
         self.text(&format!("-- {text}\n"))
-    }
-
-    /// A statement as text, in its transaction.
-    fn ddl(&mut self, statement: &Statement<'_>) -> Result<(), TraceError> {
-        let query = statement.query;
-        let sql = query.sql.trim_end().trim_end_matches(" START TRANSACTION");
-        let mut text = String::new();
-        if !query.schema.is_empty() && !statement.needs_no_schema {
-            let mut schema = Vec::new();
-            sql::identifier(&query.schema, &mut schema);
-            let _ = writeln!(text, "USE {};", String::from_utf8_lossy(&schema));
-        }
-        let session = &query.session;
-        if let Some(mode) = session.sql_mode {
-            let _ = writeln!(text, "SET SESSION sql_mode = {mode};");
-        }
-        if let Some(zone) = session.time_zone {
-            let _ = writeln!(text, "SET SESSION time_zone = '{}';", zone.replace(['\'', '\\'], ""));
-        }
-        let (before, after) = if statement.changes_rows {
-            statement.context.around(session)
-        } else {
-            schema_default(statement)
-        };
-        text.push_str(&before);
-        // what it calls now is then: of rows, and of new columns' defaults
-        let micros = session.microseconds.unwrap_or(0);
-        let _ = writeln!(text, "SET TIMESTAMP = {}.{micros:06};", statement.timestamp);
-        if sql.contains(';') {
-            let _ = writeln!(text, "DELIMITER ;;\n{sql}\n;;\nDELIMITER ;");
-        } else {
-            let _ = writeln!(text, "{sql}\n;");
-        }
-        text.push_str("SET TIMESTAMP = DEFAULT;\n");
-        text.push_str(&after);
-        text.push_str("SET SESSION sql_mode = @binlog_operator_strict, time_zone = '+00:00';\n");
-        self.text(&text)
-    }
-}
-
-/// A database that is created without a character set has the server's of then.
-fn schema_default(statement: &Statement<'_>) -> (String, String) {
-    let mut words = Words::new(&statement.query.sql);
-    let is_schema = words
-        .as_mut()
-        .is_some_and(|words| words.skip("CREATE") && (words.skip("DATABASE") || words.skip("SCHEMA")));
-    match statement.query.session.charsets {
-        Some([_, _, server]) if is_schema => (
-            format!("SET SESSION collation_server = {server};\n"),
-            "SET SESSION collation_server = DEFAULT;\n".to_owned(),
-        ),
-        _ => (statement.context.before().to_owned(), String::new()),
     }
 }
 
@@ -391,7 +338,7 @@ impl Output for Changes<'_> {
                 }
                 self.text(&format!("-- {tx}\n"))?;
                 self.draft.pending.statements += 1;
-                self.ddl(statement)
+                self.text(&statement.text())
             }
             Form::Rollback if statement.changes_rows => Err(TraceError::Statement {
                 at: statement.at.to_string(),

@@ -44,8 +44,10 @@ impl Context {
         let (mut before, mut after) = (self.before.clone(), String::new());
         if let Some(flags) = session.flags2 {
             let checks = u8::from(flags & NO_FOREIGN_KEY_CHECKS == 0);
+            // rows of the same transaction may need them
+            before.push_str("SET @binlog_operator_checks = @@SESSION.foreign_key_checks;\n");
             let _ = writeln!(before, "SET SESSION foreign_key_checks = {checks};");
-            after.push_str("SET SESSION foreign_key_checks = 0;\n");
+            after.push_str("SET SESSION foreign_key_checks = @binlog_operator_checks;\n");
         }
         if let Some((increment, offset)) = session.auto_increment {
             let _ = writeln!(

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use super::TraceError;
+use super::as_text::Statement;
 use super::draft::Draft;
 use super::known::Known;
 use super::record;
@@ -10,7 +11,7 @@ use super::request::Request;
 use super::select::EventKind;
 use super::sql;
 use super::transaction::{End, Transaction};
-use super::walk::{Output, Statement};
+use super::walk::Output;
 use crate::binlog::{Body, Event, GtidEvent, RowsEvent};
 
 /// Writes events. Those between transactions always come; of transactions, those that are selected.

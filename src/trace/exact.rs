@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::TraceError;
+use super::as_text::Statement;
 use super::changes::undoable;
 use super::draft::Draft;
 use super::fates::{Fates, PREPARED_BEFORE};
@@ -13,7 +14,7 @@ use super::known::Known;
 use super::names::Ddl;
 use super::request::Request;
 use super::transaction::{End, Transaction};
-use super::walk::{Output, Statement, head};
+use super::walk::{Output, head};
 use crate::binlog::{Checksum, EventType, HEADER_LEN, Header, RowsEvent};
 use crate::model::TableName;
 

@@ -1,6 +1,6 @@
 //! What is known of tables while events pass, and which of them are asked for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::TraceError;
@@ -19,12 +19,49 @@ const MAX_TABLES: usize = 4096;
 pub(super) struct Known {
     names: Arc<Names>,
     shared: Arc<Shared>,
-    /// They are as of this moment (seconds since 1970): statements before it they have in them.
-    as_of: Option<u32>,
-    /// Tables of which rows were read by them, with the first such place.
-    used: BTreeMap<TableName, At>,
+    later: Option<Later>,
     /// By the address of the event's table, which is kept so that the address stays its own.
     chosen: HashMap<usize, (Arc<TableMap>, Option<Arc<Chosen>>)>,
+}
+
+/// The tables are known as they are later than where the reading is.
+struct Later {
+    /// Of this moment (microseconds since 1970): what was done before it they have in them.
+    moment: u64,
+    /// Tables of which rows were read by what they are then, with the first such place.
+    used: BTreeMap<TableName, At>,
+    /// Tables that are not there then: they follow the stream.
+    gone: BTreeSet<TableName>,
+}
+
+impl Later {
+    /// True where a statement, done before the moment, is to be followed: its tables are not there any more.
+    fn follows(&mut self, ddl: &Ddl, names: &Names, at: impl Fn() -> At) -> Result<bool, TraceError> {
+        let tables = ddl.tables();
+        let is_there =
+            |table: &TableName| !self.gone.contains(table) && matches!(names.get(table), Ok(Some(_)));
+        if !tables.iter().any(is_there) {
+            self.gone.extend(tables.iter().cloned());
+            return Ok(!tables.is_empty());
+        }
+        let again = |table: &TableName| match (ddl, names.get(table)) {
+            (Ddl::Create { shape, .. }, Ok(Some((known, _)))) => known.columns == shape.columns,
+            _ => false,
+        };
+        let mut redefined = ddl.redefines().into_iter().filter(|table| !again(table));
+        let Some((row, table)) = redefined.find_map(|table| Some((self.used.get(&table)?, table))) else {
+            return Ok(false);
+        };
+        Err(TraceError::Names {
+            at: row.clone(),
+            table,
+            reason: format!(
+                "--schema-from says what it looks like now, and {} changes it after these rows; give the DDL of before \
+                 by --ddl, or unpacked files, which are looked at beforehand",
+                at()
+            ),
+        })
+    }
 }
 
 /// What the workers share.
@@ -122,12 +159,13 @@ impl Wanted {
 
 impl Known {
     pub(super) fn new(names: Arc<Names>, shared: Arc<Shared>) -> Self {
-        Self { names, shared, as_of: None, used: BTreeMap::new(), chosen: HashMap::new() }
+        Self { names, shared, later: None, chosen: HashMap::new() }
     }
 
     /// The same with tables as they are at this moment, for input that cannot be looked at beforehand.
-    pub(super) fn known_at(self, moment: Option<u32>) -> Self {
-        Self { as_of: moment, ..self }
+    pub(super) fn known_at(self, moment: Option<u64>) -> Self {
+        let later = |moment| Later { moment, used: BTreeMap::new(), gone: BTreeSet::new() };
+        Self { later: moment.map(later), ..self }
     }
 
     /// Says something once.
@@ -138,33 +176,19 @@ impl Known {
         }
     }
 
-    /// Follows a statement of the stream, logged at `timestamp`.
+    /// Follows a statement of the stream, done at `moment` (microseconds since 1970).
     ///
     /// # Errors
     /// Where the tables are known as of a later moment, and rows before this statement were read as it left them.
-    pub(super) fn follow(
-        &mut self,
-        ddl: &Ddl,
-        timestamp: u32,
-        at: impl Fn() -> At,
-    ) -> Result<(), TraceError> {
+    pub(super) fn follow(&mut self, ddl: &Ddl, moment: u64, at: impl Fn() -> At) -> Result<(), TraceError> {
         if !ddl.moves() {
             return Ok(());
         }
         self.chosen.clear();
-        if self.as_of.is_some_and(|moment| timestamp <= moment) {
-            let used = ddl.redefines().into_iter().find_map(|table| Some((self.used.get(&table)?, table)));
-            return used.map_or(Ok(()), |(row, table)| {
-                Err(TraceError::Names {
-                    at: row.clone(),
-                    table,
-                    reason: format!(
-                        "--schema-from says what it looks like now, and {} changes it after these rows; give the \
-                         DDL of before by --ddl, or unpacked files, which are looked at beforehand",
-                        at()
-                    ),
-                })
-            });
+        if let Some(later) = self.later.as_mut().filter(|later| moment <= later.moment)
+            && !later.follows(ddl, &self.names, at)?
+        {
+            return Ok(());
         }
         if let Err((table, why)) = Arc::make_mut(&mut self.names).apply(ddl) {
             // A table that is created anew is known from its statement; another is lost, which its rows will say.
@@ -191,8 +215,8 @@ impl Known {
         if self.chosen.len() > MAX_TABLES {
             self.chosen.clear();
         }
-        if self.as_of.is_some() && chosen.is_some() && !rows.table.has_names {
-            self.used.entry(rows.table.name.clone()).or_insert_with(|| rows.at().clone());
+        if let Some(later) = self.later.as_mut().filter(|_| chosen.is_some() && !rows.table.has_names) {
+            later.used.entry(rows.table.name.clone()).or_insert_with(|| rows.at().clone());
         }
         self.chosen.insert(address, (Arc::clone(&rows.table), chosen.clone()));
         Ok(chosen)

@@ -9,6 +9,7 @@
 //! limit in a file: memory does not grow with the input.
 
 mod archive;
+mod as_text;
 mod changes;
 mod checkpoint;
 mod context;

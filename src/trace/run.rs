@@ -95,7 +95,7 @@ fn trace(
     mut job: Job<'_>,
     mut inputs: Vec<Input>,
     names: Names,
-    as_of: Option<u32>,
+    as_of: Option<u64>,
 ) -> Result<(), TraceError> {
     let request = job.request;
     request.selection.check()?;

@@ -9,8 +9,8 @@ use super::names::Names;
 #[derive(Debug, Default)]
 pub struct Schema {
     pub(super) names: Names,
-    /// They are as of this moment (seconds since 1970), the end of the binlog; without it as of its beginning.
-    pub(super) as_of: Option<u32>,
+    /// They are as of this moment (microseconds since 1970), the end of the binlog; without it as of its beginning.
+    pub(super) as_of: Option<u64>,
     pub(super) troubles: Vec<String>,
 }
 
@@ -33,8 +33,8 @@ impl Schema {
     }
 
     /// Adds DDL as a server has it now (`SHOW CREATE TABLE`), which is as of the end of its binlogs. `as_of`: by its
-    /// own clock, seconds since 1970.
-    pub fn add_live(&mut self, database: &str, ddl: &str, as_of: u32) {
+    /// own clock, microseconds since 1970.
+    pub fn add_live(&mut self, database: &str, ddl: &str, as_of: u64) {
         self.as_of = Some(as_of);
         let troubles = self.names.add_dump(ddl, Some(database));
         self.troubles.extend(troubles);

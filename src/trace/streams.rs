@@ -34,7 +34,7 @@ struct Flow<'r> {
 pub(super) fn streams(
     job: &mut Job<'_>,
     inputs: Vec<Input>,
-    (mut names, as_of): (Names, Option<u32>),
+    (mut names, as_of): (Names, Option<u64>),
 ) -> Result<(), TraceError> {
     let request = job.request;
     let resumed = job.resumed.take();

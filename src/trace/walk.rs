@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::TraceError;
+use super::as_text::{Statement, changes_rows};
 use super::context::Context;
 use super::known::Known;
 use super::names::Ddl;
 use super::request::Request;
 use super::select::EventKind;
 use super::transaction::{End, Transaction};
-use crate::binlog::{At, Body, Event, EventType, QueryEvent, QueryKind, RowsEvent};
-use crate::mapping::Words;
+use crate::binlog::{At, Body, Event, QueryEvent, QueryKind, RowsEvent};
 
 /// What becomes of transactions.
 pub(super) trait Output {
@@ -37,31 +37,6 @@ pub(super) trait Output {
     /// The transaction that was being read does not come to an end.
     fn abandon(&mut self) -> Result<(), TraceError> {
         Ok(())
-    }
-}
-
-/// A statement logged as text.
-pub(super) struct Statement<'q> {
-    pub(super) query: &'q QueryEvent<'q>,
-    /// What it does to the schema.
-    pub(super) ddl: Ddl,
-    /// It changes rows, and no row events say which.
-    pub(super) changes_rows: bool,
-    /// The current schema is none of its business (LOG_EVENT_SUPPRESS_USE_F): it may not be there, as before CREATE
-    /// DATABASE.
-    pub(super) needs_no_schema: bool,
-    /// INSERT_ID and the like that came before it.
-    pub(super) context: Context,
-    /// Seconds since 1970 when it began.
-    pub(super) timestamp: u32,
-    pub(super) at: At,
-}
-
-impl Statement<'_> {
-    /// Why it cannot be carried out again.
-    pub(super) fn lacks(&self) -> Option<&'static str> {
-        let loads = self.at.event == EventType::EXECUTE_LOAD_QUERY;
-        if loads { Some("it loads a file, which is not part of the output") } else { self.context.lacks }
     }
 }
 
@@ -288,6 +263,13 @@ impl<'r> Walk<'r> {
         Ok(())
     }
 
+    /// When a statement was done on the server that wrote it: its event has the time when it began, a replica's that of
+    /// the first server. In microseconds since 1970.
+    fn done_at(&self, event: &Event<'_>, query: &QueryEvent<'_>) -> u64 {
+        let ended = (u64::from(event.header.timestamp) + u64::from(query.execution_time)) * 1_000_000;
+        self.tx.as_ref().map(|tx| tx.committed).filter(|committed| *committed > 0).unwrap_or(ended)
+    }
+
     /// What the statement does to the schema; the known tables follow it, selected or not.
     fn ddl(&mut self, event: &Event<'_>, query: &QueryEvent<'_>) -> Result<Ddl, TraceError> {
         if query.error_code != 0 || changes_rows(&query.sql) {
@@ -295,7 +277,7 @@ impl<'r> Walk<'r> {
         }
         Ok(match Ddl::read(&query.sql, &query.schema) {
             Ok(ddl) => {
-                self.known.follow(&ddl, event.header.timestamp, || at(event))?;
+                self.known.follow(&ddl, self.done_at(event, query), || at(event))?;
                 if let (true, Some(moved)) = (ddl.moves(), &mut self.moved) {
                     moved.push((query.schema.to_string(), query.sql.to_string()));
                 }
@@ -371,86 +353,4 @@ fn name(sql: &str) -> &str {
     let lower = rest.to_ascii_lowercase();
     let skipped = if lower.starts_with("savepoint ") { 10 } else { "rollback to ".len() };
     rest.get(skipped..).unwrap_or_default().trim()
-}
-
-/// Statements that change no rows, or (TRUNCATE, CREATE ... SELECT) are about a table.
-const CHANGE_NO_ROWS: [&str; 26] = [
-    "ALTER",
-    "ANALYZE",
-    "BINLOG",
-    "CACHE",
-    "CHANGE",
-    "CHECK",
-    "CREATE",
-    "DROP",
-    "FLUSH",
-    "GRANT",
-    "IMPORT",
-    "INSTALL",
-    "KILL",
-    "LOCK",
-    "OPTIMIZE",
-    "PURGE",
-    "RENAME",
-    "REPAIR",
-    "RESET",
-    "REVOKE",
-    "SET",
-    "TRUNCATE",
-    "UNINSTALL",
-    "UNLOCK",
-    "USE",
-    "XA",
-];
-
-/// A statement that changes rows without row events: any that is not known to change none.
-fn changes_rows(sql: &str) -> bool {
-    let among = |word: &str| CHANGE_NO_ROWS.iter().any(|verb| word.eq_ignore_ascii_case(verb));
-    let first: String = sql.trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
-    if !first.is_empty() && !first.eq_ignore_ascii_case("SET") {
-        return !among(&first);
-    }
-    // a comment comes first, or MariaDB's SET STATEMENT ... FOR
-    let Some(mut words) = Words::new(sql) else { return true };
-    if words.is_empty() {
-        return false;
-    }
-    if words.skip_both("SET", "STATEMENT") {
-        return words.after("FOR").and_then(|mut rest| rest.keyword()).is_none_or(|verb| !among(&verb));
-    }
-    words.keyword().is_none_or(|verb| !among(&verb))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_changes_rows_is_told_behind_comments() {
-        for sql in [
-            "UPDATE t SET a = 1",
-            "  insert into t values (1)",
-            "/* app:web */ UPDATE t SET a = 1",
-            "-- of a client\nDELETE FROM t",
-            "# of another\nDELETE FROM t",
-            "/*!50000 UPDATE t SET a = 1 */",
-            "SET STATEMENT max_statement_time=1 FOR UPDATE t SET a = 1",
-            "LOAD DATA INFILE 'x' INTO TABLE t",
-            "(SELECT 1)",
-            "NOVEL t",
-        ] {
-            assert!(changes_rows(sql), "{sql}");
-        }
-        for sql in [
-            "/* app */ ALTER TABLE t ADD a INT",
-            "CREATE TABLE t (a INT)",
-            "/*!50003 CREATE*/ /*!50017 DEFINER=`a`@`b`*/ /*!50003 TRIGGER x BEFORE INSERT ON t FOR EACH ROW SET @a = 1*/",
-            "SET PASSWORD FOR 'a'@'b' = 'x'",
-            "SET STATEMENT lock_wait_timeout=1 FOR ALTER TABLE t ADD a INT",
-            "/* nothing */",
-            "",
-        ] {
-            assert!(!changes_rows(sql), "{sql}");
-        }
-    }
 }

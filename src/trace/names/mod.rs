@@ -175,6 +175,10 @@ impl Names {
         Some((table.clone(), Arc::clone(shape)))
     }
 
+    fn column_names(&self, table: &TableName) -> Option<Vec<String>> {
+        self.get(table).ok()?.map(|(shape, _)| shape.column_names())
+    }
+
     fn rename(&mut self, from: &TableName, to: &TableName) {
         if self.entry(from).is_some()
             && let Some(shape) = self.tables.remove(from)
@@ -240,7 +244,7 @@ impl Names {
             later.extend(self.tables.keys().cloned());
             later.extend(statements.clone().flat_map(Ddl::tables));
         } else {
-            let mut forward = self.clone();
+            let (mut forward, mut doubtful) = (self.clone(), BTreeSet::new());
             for ddl in statements.clone() {
                 let before = forward.redefined(ddl);
                 if let Err((table, _)) = forward.apply(ddl) {
@@ -248,9 +252,12 @@ impl Names {
                 } else if let (Some((table, before)), Some((_, after))) = (before, forward.redefined(ddl))
                     && is_as_before(ddl, &before, &after)
                 {
-                    later.insert(table);
+                    doubtful.insert(table);
                 }
             }
+            // what has other columns in the end is surely from before
+            doubtful.retain(|table| self.column_names(table) == forward.column_names(table));
+            later.extend(doubtful);
         }
         if later.is_empty() {
             return self;
@@ -291,11 +298,18 @@ impl Ddl {
         }
     }
 
-    /// The tables whose columns or keys it changes.
+    /// The tables whose rows it makes look otherwise, or be found by another key, where they are there before it.
     pub(crate) fn redefines(&self) -> Vec<TableName> {
+        use shape::Change;
+        let of_no_rows = |change: &Change| {
+            matches!(change, Change::DropKey(_) | Change::RenameKey(..) | Change::Charset(_, false))
+        };
         match self {
-            Self::Trigger(_) => Vec::new(),
-            Self::Alter { changes, .. } if changes.is_empty() => Vec::new(),
+            Self::Create { unless_there: true, .. } | Self::CreateLike { unless_there: true, .. } => {
+                Vec::new()
+            }
+            Self::Alter { changes, .. } if changes.iter().all(of_no_rows) => Vec::new(),
+            Self::Drop(_) | Self::Trigger(_) => Vec::new(),
             ddl => ddl.tables(),
         }
     }
@@ -331,8 +345,7 @@ fn is_as_before(ddl: &Ddl, before: &Shape, after: &Shape) -> bool {
             shape::Change::Add(..) | shape::Change::Drop(_) | shape::Change::Modify(_, _, Some(_))
         )
     });
-    let names = |shape: &Shape| shape.columns.iter().map(|c| c.column.name.clone()).collect::<Vec<_>>();
-    (moves && names(before) == names(after))
+    (moves && before.column_names() == after.column_names())
         || (before == after && has(|change| matches!(change, shape::Change::Modify(..))))
 }
 

@@ -71,6 +71,11 @@ impl Shape {
         self.columns.iter().find(|c| same(&c.column.name, name))
     }
 
+    /// The columns' names, in their order.
+    pub(crate) fn column_names(&self) -> Vec<String> {
+        self.columns.iter().map(|c| c.column.name.clone()).collect()
+    }
+
     pub(super) fn find(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|c| same(&c.column.name, name))
     }

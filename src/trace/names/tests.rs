@@ -137,4 +137,10 @@ fn what_may_be_from_after_is_not_taken_for_before() {
     assert_eq!(unsure(dump, "ALTER TABLE t MODIFY a INT UNSIGNED"), [false, true]);
     assert_eq!(unsure(dump, "ALTER TABLE t MODIFY a INT"), [false, false], "it is from before");
     assert_eq!(unsure(dump, "ALTER TABLE t ENGINE = InnoDB, ADD KEY (a)"), [false, false]);
+    // the columns that come later prove that it is from before
+    let ddl = read(&["ALTER TABLE t ADD COLUMN b INT", "ALTER TABLE t MODIFY a VARCHAR(20) COMMENT 'x'"]);
+    let mut start = names("CREATE TABLE t (id INT, a VARCHAR(20))").at_beginning(ddl.iter(), false);
+    assert_eq!(columns(&start, "d", "t"), "id a");
+    start.apply(&ddl[0]).unwrap();
+    assert_eq!(columns(&start, "d", "t"), "id a b");
 }
