@@ -52,13 +52,16 @@ core() {
   done
 }
 
+# before this very file is written
+commit=$(git rev-parse --short HEAD) changed=''
+git diff --quiet HEAD || changed=' (with uncommitted changes)'
 begin=$SECONDS result=passed
 all 2>&1 | tee "$LOG" || result=FAILED
 {
   # shellcheck disable=SC2016  # backticks of Markdown
   printf '# The last run of `make test-all`\n\n'
   printf -- '- date: %s\n' "$(date -u '+%Y-%m-%d %H:%M UTC')"
-  printf -- '- commit: %s%s\n' "$(git rev-parse --short HEAD)" "$(git diff --quiet HEAD && echo '' || echo ' (with uncommitted changes)')"
+  printf -- '- commit: %s%s\n' "$commit" "$changed"
   printf -- '- machine: %s cores, %s\n' "$(nproc)" "$(uname -srm)"
   printf -- '- result: %s after %s s\n\n' "$result" $((SECONDS - begin))
   printf 'The end of its log, test results only:\n\n```\n'
