@@ -128,7 +128,8 @@ impl BatchRead<'_> {
         }
         let rows = found.rows.get_mut(from..).unwrap_or_default();
         for child in self.plan.children() {
-            let nested = Nested { read: self, child, shard };
+            let name = self.plan.render(&child.read_sql(1), shard);
+            let nested = Nested { read: self, child, name, shard };
             nested.add(snapshot, keys, rows).await?;
         }
         if self.shared.options.keep_missing {
@@ -161,6 +162,7 @@ impl BatchRead<'_> {
 struct Nested<'n> {
     read: &'n BatchRead<'n>,
     child: &'n Child,
+    name: String,
     shard: &'n Shard,
 }
 
@@ -222,7 +224,7 @@ impl Nested<'_> {
         take: &mut RowSink<'_>,
     ) -> Result<(), SourceError> {
         let sql = |size: usize| self.read.plan.render(&self.child.read_sql(size), self.shard);
-        let query = KeyedQuery { name: &sql(1), sql_for: &sql, key_output: self.child.key_output() };
+        let query = KeyedQuery { name: &self.name, sql_for: &sql, key_output: self.child.key_output() };
         snapshot.rows(&query, keys, Some(self.child.shown()), take).await.map(drop)
     }
 }

@@ -2,11 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::context::Context;
+use super::TraceError;
+use super::context::{Context, settings};
 use super::names::Ddl;
 use super::sql;
 use crate::binlog::{At, EventType, QueryEvent};
 use crate::mapping::Words;
+
+/// Why a rollback refuses a change as text.
+pub(super) const NOT_UNDOABLE: &str = "a change logged as text (binlog_format is not ROW) cannot be undone";
 
 /// A statement logged as text.
 pub(super) struct Statement<'q> {
@@ -26,6 +30,16 @@ pub(super) struct Statement<'q> {
 }
 
 impl Statement<'_> {
+    /// The error that names it.
+    pub(super) fn refused(&self, reason: &'static str) -> TraceError {
+        TraceError::Statement { at: self.at.to_string(), reason, statement: head(&self.query.sql) }
+    }
+
+    /// What no rollback of rows takes back: ALTER, DROP, TRUNCATE and the like.
+    pub(super) fn is_about_tables(&self) -> bool {
+        self.ddl.moves() || matches!(self.ddl, Ddl::About(_))
+    }
+
     /// Why it cannot be carried out again.
     pub(super) fn lacks(&self) -> Option<&'static str> {
         let loads = self.at.event == EventType::EXECUTE_LOAD_QUERY;
@@ -49,8 +63,8 @@ impl Statement<'_> {
         if let Some(zone) = session.time_zone {
             let _ = writeln!(text, "SET SESSION time_zone = '{}';", zone.replace(['\'', '\\'], ""));
         }
-        let (before, after) =
-            if self.changes_rows { self.context.around(session) } else { self.schema_default() };
+        text.push_str(self.context.before());
+        let (before, after) = if self.changes_rows { settings(session) } else { self.schema_default() };
         text.push_str(&before);
         // what it calls now is then: of rows, and of new columns' defaults
         let micros = session.microseconds.unwrap_or(0);
@@ -77,9 +91,18 @@ impl Statement<'_> {
                 format!("SET SESSION collation_server = {server};\n"),
                 "SET SESSION collation_server = DEFAULT;\n".to_owned(),
             ),
-            _ => (self.context.before().to_owned(), String::new()),
+            _ => <(String, String)>::default(),
         }
     }
+}
+
+/// The beginning of a statement, in one line.
+pub(super) fn head(sql: &str) -> String {
+    let mut text: String = sql.chars().take(100).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if sql.chars().nth(100).is_some() {
+        text.push_str(" ...");
+    }
+    text
 }
 
 /// True for statements that change no rows, or (TRUNCATE, CREATE ... SELECT) are about a table.

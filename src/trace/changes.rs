@@ -4,18 +4,17 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use super::TraceError;
-use super::as_text::Statement;
+use super::as_text::{NOT_UNDOABLE, Statement, head};
 use super::draft::Draft;
 use super::fates::{Fates, PREPARED_BEFORE};
 use super::known::{Chosen, Known};
 use super::listing;
-use super::names::Ddl;
 use super::record;
 use super::request::{Form, Request};
 use super::select::RowNumber;
 use super::sql;
 use super::transaction::{End, Transaction};
-use super::walk::{Output, head};
+use super::walk::Output;
 use crate::binlog::{BinlogError, QueryKind, RowsEvent, RowsKind, json};
 use crate::model::Value;
 
@@ -323,11 +322,7 @@ impl Output for Changes<'_> {
                 self.draft.begin();
                 self.text(&format!("-- {tx}\n{};\n", query.sql))
             }
-            Form::Sql if let Some(reason) = statement.lacks() => Err(TraceError::Statement {
-                at: statement.at.to_string(),
-                reason,
-                statement: head(&query.sql),
-            }),
+            Form::Sql if let Some(reason) = statement.lacks() => Err(statement.refused(reason)),
             Form::Sql => {
                 self.draft.begin();
                 if query.lossy {
@@ -340,17 +335,11 @@ impl Output for Changes<'_> {
                 self.draft.pending.statements += 1;
                 self.text(&statement.text())
             }
-            Form::Rollback if statement.changes_rows => Err(TraceError::Statement {
-                at: statement.at.to_string(),
-                reason: "a change logged as text (binlog_format is not ROW) cannot be undone",
-                statement: head(&query.sql),
-            }),
+            Form::Rollback if statement.changes_rows => Err(statement.refused(NOT_UNDOABLE)),
             Form::Rollback if self.fates.came_too_late(tx) => {
                 self.left_out(statement, "not undone", PREPARED_BEFORE)
             }
-            Form::Rollback if statement.ddl.moves() || matches!(statement.ddl, Ddl::About(_)) => {
-                self.left_out(statement, "not undone", "")
-            }
+            Form::Rollback if statement.is_about_tables() => self.left_out(statement, "not undone", ""),
             form @ (Form::Json | Form::Csv | Form::Listing) => {
                 self.draft.begin();
                 self.draft.pending.statements += 1;

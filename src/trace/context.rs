@@ -38,33 +38,31 @@ impl Context {
     pub(super) fn before(&self) -> &str {
         &self.before
     }
+}
 
-    /// The statements that make the session what it was, and those that take that back.
-    pub(super) fn around(&self, session: &Session<'_>) -> (String, String) {
-        let (mut before, mut after) = (self.before.clone(), String::new());
-        if let Some(flags) = session.flags2 {
-            let checks = u8::from(flags & NO_FOREIGN_KEY_CHECKS == 0);
-            // rows of the same transaction may need them
-            before.push_str("SET @binlog_operator_checks = @@SESSION.foreign_key_checks;\n");
-            let _ = writeln!(before, "SET SESSION foreign_key_checks = {checks};");
-            after.push_str("SET SESSION foreign_key_checks = @binlog_operator_checks;\n");
-        }
-        if let Some((increment, offset)) = session.auto_increment {
-            let _ = writeln!(
-                before,
-                "SET SESSION auto_increment_increment = {increment}, auto_increment_offset = {offset};"
-            );
-            after.push_str(
-                "SET SESSION auto_increment_increment = DEFAULT, auto_increment_offset = DEFAULT;\n",
-            );
-        }
-        // literals are of this collation; the text itself is UTF-8
-        if let Some([_, connection, _]) = session.charsets {
-            let _ = writeln!(before, "SET SESSION collation_connection = {connection};");
-            after.push_str("SET NAMES utf8mb4;\n");
-        }
-        (before, after)
+/// The statements that give a session the settings of a statement that changes rows, and those that take that back.
+pub(super) fn settings(session: &Session<'_>) -> (String, String) {
+    let (mut before, mut after) = <(String, String)>::default();
+    if let Some(flags) = session.flags2 {
+        let checks = u8::from(flags & NO_FOREIGN_KEY_CHECKS == 0);
+        // rows of the same transaction may need them
+        before.push_str("SET @binlog_operator_checks = @@SESSION.foreign_key_checks;\n");
+        let _ = writeln!(before, "SET SESSION foreign_key_checks = {checks};");
+        after.push_str("SET SESSION foreign_key_checks = @binlog_operator_checks;\n");
     }
+    if let Some((increment, offset)) = session.auto_increment {
+        let _ = writeln!(
+            before,
+            "SET SESSION auto_increment_increment = {increment}, auto_increment_offset = {offset};"
+        );
+        after.push_str("SET SESSION auto_increment_increment = DEFAULT, auto_increment_offset = DEFAULT;\n");
+    }
+    // literals are of this collation; the text itself is UTF-8
+    if let Some([_, connection, _]) = session.charsets {
+        let _ = writeln!(before, "SET SESSION collation_connection = {connection};");
+        after.push_str("SET NAMES utf8mb4;\n");
+    }
+    (before, after)
 }
 
 /// LAST_INSERT_ID (1) or INSERT_ID (2), and eight bytes.

@@ -6,15 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::TraceError;
-use super::as_text::Statement;
+use super::as_text::{NOT_UNDOABLE, Statement, head};
 use super::changes::undoable;
 use super::draft::Draft;
 use super::fates::{Fates, PREPARED_BEFORE};
 use super::known::Known;
-use super::names::Ddl;
 use super::request::Request;
 use super::transaction::{End, Transaction};
-use super::walk::{Output, head};
+use super::walk::Output;
 use crate::binlog::{Checksum, EventType, HEADER_LEN, Header, RowsEvent};
 use crate::model::TableName;
 
@@ -161,18 +160,13 @@ impl Output for Exact<'_> {
     }
 
     fn statement(&mut self, tx: &Transaction, statement: &Statement<'_>) -> Result<(), TraceError> {
-        let query = statement.query;
         if statement.changes_rows {
-            return Err(TraceError::Statement {
-                at: statement.at.to_string(),
-                reason: "a change logged as text (binlog_format is not ROW) cannot be undone",
-                statement: head(&query.sql),
-            });
+            return Err(statement.refused(NOT_UNDOABLE));
         }
         let is_late = self.fates.came_too_late(tx);
-        if statement.ddl.moves() || matches!(statement.ddl, Ddl::About(_)) || is_late {
+        if is_late || statement.is_about_tables() {
             let why = if is_late { PREPARED_BEFORE } else { "" };
-            self.warnings.push(format!("{}: not undone: {}{why}", statement.at, head(&query.sql)));
+            self.warnings.push(format!("{}: not undone: {}{why}", statement.at, head(&statement.query.sql)));
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::TraceError;
-use super::as_text::{Statement, changes_rows};
+use super::as_text::{Statement, changes_rows, head};
 use super::context::Context;
 use super::known::Known;
 use super::names::Ddl;
@@ -337,15 +337,6 @@ fn at(event: &Event<'_>) -> At {
 
 /// LOG_EVENT_SUPPRESS_USE_F of QUERY events.
 const SUPPRESS_USE: u16 = 8;
-
-/// The beginning of a statement, in one line.
-pub(super) fn head(sql: &str) -> String {
-    let mut text: String = sql.chars().take(100).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if sql.chars().nth(100).is_some() {
-        text.push_str(" ...");
-    }
-    text
-}
 
 /// A savepoint's name, as `SAVEPOINT x` and `ROLLBACK TO x` end with it.
 fn name(sql: &str) -> &str {

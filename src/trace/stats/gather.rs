@@ -8,11 +8,11 @@ use super::top::{Largest, Top, Weight};
 use crate::binlog::{Event, RowsEvent, RowsKind, TableMap};
 use crate::model::{GtidSet, TableName};
 use crate::trace::TraceError;
-use crate::trace::as_text::Statement;
+use crate::trace::as_text::{Statement, head};
 use crate::trace::known::{Chosen, Known};
 use crate::trace::request::Request;
 use crate::trace::transaction::{End, Transaction};
-use crate::trace::walk::{Output, head};
+use crate::trace::walk::Output;
 
 /// Widths of intervals in seconds; each divides the next.
 const WIDTHS: [u64; 7] = [1, 10, 60, 300, 600, 3600, 86_400];

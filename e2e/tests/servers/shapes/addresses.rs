@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::rig::{PATIENCE, Plan, Rig, statements};
-use e2e::{Kind, shared};
+use e2e::{Kind, TaskFile, shared};
 use serde_json::json;
 
 /// Each document's `_id` with its routing, also of one that several shards have.
@@ -91,6 +91,29 @@ async fn a_row_without_routing_is_a_dead_letter_until_it_has_one() {
     rig.equal("a routing for all").await;
 }
 
+/// Orders, so many, of seven tenants; the tenant is a column of the key.
+async fn by_tenant(name: &'static str, orders: u32) -> Plan {
+    let mut plan = Plan::on(shared::mysql().await, name);
+    plan.shards = 3;
+    plan.setup = statements(&[
+        "CREATE TABLE {db}.orders (tenant VARCHAR(10), id INT, total INT, PRIMARY KEY (tenant, id))",
+        &format!(
+            "INSERT INTO {{db}}.orders
+               WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < {orders})
+             SELECT CONCAT('t', n % 7), n, n FROM r"
+        ),
+    ]);
+    plan.sql = "SELECT o.tenant, o.id, o.total FROM {db}.orders o WHERE (o.tenant, o.id) IN (:ids)".into();
+    plan.kinds = vec![Kind::Text, Kind::Number, Kind::Number];
+    plan
+}
+
+/// Both columns are the key, and the tenant is the routing.
+fn by_both(file: TaskFile) -> TaskFile {
+    let file = file.set("query.keys", json!(["tenant", "id"])).set("query.key", json!(null));
+    file.set("sink.elasticsearch.routing", "tenant")
+}
+
 const KEY: &str = r"CONCAT('shop/', REPLACE(REPLACE(tenant, '\\', '\\\\'), '-', '\\-'), '-', id)";
 
 /// What a task without routing left, in several shards, and two documents that are nobody's.
@@ -112,21 +135,9 @@ fn left_behind(index: &str) -> String {
 /// A column of the key never changes: nothing is deleted elsewhere, but for what stood there before.
 #[tokio::test]
 async fn documents_of_another_routing_go_with_the_build() {
-    let mut plan = Plan::on(shared::mysql().await, "tenants");
-    plan.shards = 3;
-    plan.setup = statements(&[
-        "CREATE TABLE {db}.orders (tenant VARCHAR(10), id INT, total INT, PRIMARY KEY (tenant, id))",
-        "INSERT INTO {db}.orders WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 60)
-           SELECT CONCAT('t', n % 7), n, n FROM r",
-    ]);
-    plan.sql = "SELECT o.tenant, o.id, o.total FROM {db}.orders o WHERE (o.tenant, o.id) IN (:ids)".into();
+    let mut plan = by_tenant("tenants", 60).await;
     plan.check = format!("SELECT {KEY}, tenant, id, total FROM {{db}}.orders");
-    plan.kinds = vec![Kind::Text, Kind::Number, Kind::Number];
-    plan.edit = |file, _| {
-        let file = file.set("query.keys", json!(["tenant", "id"])).set("query.key", json!(null));
-        let file = file.set("sink.elasticsearch.routing", "tenant");
-        file.set("sink.elasticsearch.idTemplate", "shop/{tenant}-{id}")
-    };
+    plan.edit = |file, _| by_both(file).set("sink.elasticsearch.idTemplate", "shop/{tenant}-{id}");
     plan.documents = left_behind;
     let rig = Rig::start(plan).await;
     let wanted = format!("SELECT {KEY}, tenant FROM {{db}}.orders");
@@ -190,21 +201,9 @@ async fn only_in_place(rig: &Rig) -> Result<usize, String> {
 /// Invariant 1 where a task shares its documents: what it wrote under another routing goes, what others wrote stays.
 #[tokio::test]
 async fn upserts_of_another_routing_go_and_leave_what_is_of_others() {
-    let mut plan = Plan::on(shared::mysql().await, "moved");
-    plan.shards = 3;
-    plan.setup = statements(&[
-        "CREATE TABLE {db}.orders (tenant VARCHAR(10), id INT, total INT, PRIMARY KEY (tenant, id))",
-        "INSERT INTO {db}.orders WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 40)
-           SELECT CONCAT('t', n % 7), n, n FROM r",
-    ]);
-    plan.sql = "SELECT o.tenant, o.id, o.total FROM {db}.orders o WHERE (o.tenant, o.id) IN (:ids)".into();
+    let mut plan = by_tenant("moved", 40).await;
     plan.check = "SELECT CONCAT(tenant, '|', id), tenant, id, total FROM {db}.orders".into();
-    plan.kinds = vec![Kind::Text, Kind::Number, Kind::Number];
-    plan.edit = |file, _| {
-        let file = file.set("query.keys", json!(["tenant", "id"])).set("query.key", json!(null));
-        let file = file.set("sink.shared", true).set("sink.elasticsearch.write", "Upsert");
-        file.set("sink.elasticsearch.routing", "tenant")
-    };
+    plan.edit = |file, _| by_both(file).set("sink.shared", true).set("sink.elasticsearch.write", "Upsert");
     plan.documents = upserted;
     let rig = Rig::launch(plan).await;
     for change in [

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use e2e::{MysqlOptions, MysqlServer, Scratch};
 use mysql_async::prelude::Queryable;
 
-use super::rig::{dump, trace};
+use super::rig::{apply, dump, packed, trace};
 
 /// The binlog of these statements, in a database `d` that is there before.
 async fn binlog_of(server: &MysqlServer, before: &[&str], statements: &[&str]) -> PathBuf {
@@ -122,9 +122,7 @@ async fn a_schema_from_after_a_move_gives_no_wrong_names() {
     let server = MysqlServer::start(MysqlOptions::default()).await;
     let binlog = binlog_of(&server, &before, &stream).await;
     let (after, file) = (dump(&server, "d", &scratch), binlog.display().to_string());
-    let packed = scratch.path().join("binlog.gz");
-    let gzip = std::process::Command::new("gzip").arg("-c").arg(&binlog).output().unwrap();
-    std::fs::write(&packed, gzip.stdout).unwrap();
+    let packed = packed(&["gzip", "-c"], &binlog, ".gz");
     let (packed, url) = (packed.display().to_string(), format!("mysql://root@127.0.0.1:{}/", server.port()));
     for (names, input) in [("--ddl", &file), ("--schema-from", &file), ("--schema-from", &packed)] {
         let source = if names == "--ddl" { after.to_str().unwrap() } else { &url };
@@ -171,10 +169,7 @@ async fn a_stream_by_the_schema_of_now_knows_tables_that_are_gone() {
         ],
     )
     .await;
-    let scratch = Scratch::new("trace-gone");
-    let packed = scratch.path().join("binlog.gz");
-    let gzip = std::process::Command::new("gzip").arg("-c").arg(&binlog).output().unwrap();
-    std::fs::write(&packed, gzip.stdout).unwrap();
+    let packed = packed(&["gzip", "-c"], &binlog, ".gz");
     let url = format!("mysql://root@127.0.0.1:{}/", server.port());
     let out = trace(&["sql", "--schema-from", &url, packed.to_str().unwrap()]).ok();
     assert_eq!(
@@ -203,7 +198,7 @@ async fn new_columns_have_the_time_of_their_statement() {
     other.run(&["CREATE DATABASE d"]).await;
     let scratch = Scratch::new("trace-now");
     let out = trace(&["sql", binlog.to_str().unwrap()]).ok();
-    super::rig::apply(&other, &scratch, "now.sql", &out);
+    apply(&other, &scratch, "now.sql", &out);
     let at = "SELECT CAST(at AS CHAR) FROM d.t";
     let at: Option<String> = other.conn().await.query_first(at).await.unwrap();
     assert_eq!(at.as_deref(), Some("2020-09-13 12:26:40.123456"));

@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 #[cfg(feature = "long")]
 use e2e::mariadb::MariaDb;
 use e2e::{MysqlOptions, MysqlServer, Scratch};
 
-use super::rig::{Ran, trace, trace_from};
+use super::rig::{Ran, packed, trace, trace_from};
 
 /// Three binlog files with numbered inserts, one transaction each; copies outside the server's folder.
 pub(crate) async fn three_files(options: MysqlOptions) -> (MysqlServer, Scratch, Vec<PathBuf>) {
@@ -44,18 +44,6 @@ pub(crate) fn ids(ran: &Ran) -> Vec<u32> {
         rest.split([',', ' ', ')']).next()?.parse().ok()
     };
     ran.out.lines().filter_map(number).collect()
-}
-
-fn packed(program: &[&str], file: &Path, end: &str) -> PathBuf {
-    let path = PathBuf::from(format!("{}{end}", file.display()));
-    let status = Command::new(program[0])
-        .args(&program[1..])
-        .arg(file)
-        .stdout(File::create(&path).unwrap())
-        .status()
-        .unwrap();
-    assert!(status.success());
-    path
 }
 
 #[tokio::test]

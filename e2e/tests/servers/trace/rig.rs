@@ -173,3 +173,16 @@ pub(crate) fn differences(
     }
     wrong
 }
+
+/// A file as this program packs it, beside it.
+pub fn packed(program: &[&str], file: &Path, end: &str) -> PathBuf {
+    let path = PathBuf::from(format!("{}{end}", file.display()));
+    let status = Command::new(program[0])
+        .args(&program[1..])
+        .arg(file)
+        .stdout(File::create(&path).unwrap())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    path
+}
