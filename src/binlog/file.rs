@@ -25,41 +25,27 @@ pub struct BinlogFile {
 impl BinlogFile {
     /// Opens a file and checks its magic. Its name for positions is the path's last part.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, BinlogError> {
-        let path = path.as_ref();
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        let file = File::open(path)
-            .map_err(|source| BinlogError::Io { what: format!("open {}", path.display()), source })?;
-        Self::from_reader(&name, Box::new(file))
+        Self::open_at(path, 0)
     }
 
     /// Opens a file at an event's first byte. The decoder needs the file's FORMAT_DESCRIPTION before.
     pub fn open_at(path: impl AsRef<Path>, offset: u64) -> Result<Self, BinlogError> {
         let path = path.as_ref();
-        let mut this = Self::open(path)?;
-        if offset > this.offset {
-            let failed =
-                |source| BinlogError::Io { what: format!("read {} at {offset}", path.display()), source };
-            let mut file = File::open(path).map_err(failed)?;
-            file.seek(SeekFrom::Start(offset)).map_err(failed)?;
-            this.reader = BufReader::with_capacity(BUFFER, Box::new(file));
-            this.offset = offset;
+        let failed = |what| move |source| BinlogError::Io { what, source };
+        let mut file = File::open(path).map_err(failed(format!("open {}", path.display())))?;
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        let first = check_magic(&name, &mut file)?;
+        if offset > first {
+            let what = format!("read {} at {offset}", path.display());
+            file.seek(SeekFrom::Start(offset)).map_err(failed(what))?;
         }
-        Ok(this)
+        Ok(Self::from_reader_at(&name, Box::new(file), offset.max(first)))
     }
 
     /// Reads a binlog from anything, for example standard input.
-    pub fn from_reader(name: &str, reader: Box<dyn Read + Send>) -> Result<Self, BinlogError> {
-        let reader = BufReader::with_capacity(BUFFER, reader);
-        let mut this = Self { name: name.into(), reader, offset: 0 };
-        let mut magic = [0; 4];
-        match this.reader.read_exact(&mut magic) {
-            Err(e) if e.kind() != ErrorKind::UnexpectedEof => return Err(this.io(e)),
-            Ok(()) if magic == MAGIC => {}
-            Ok(()) if magic == MAGIC_ENCRYPTED => return Err(BinlogError::Encrypted { file: this.name }),
-            _ => return Err(BinlogError::NotABinlog { file: this.name }),
-        }
-        this.offset = MAGIC.len() as u64;
-        Ok(this)
+    pub fn from_reader(name: &str, mut reader: Box<dyn Read + Send>) -> Result<Self, BinlogError> {
+        let first = check_magic(name, &mut reader)?;
+        Ok(Self::from_reader_at(name, reader, first))
     }
 
     /// Reads a binlog's rest, whose first byte is an event's at `offset`. The decoder needs the file's
@@ -118,5 +104,18 @@ impl BinlogFile {
 
     fn io(&self, source: io::Error) -> BinlogError {
         BinlogError::Io { what: format!("read {} at {}", self.name, self.offset), source }
+    }
+}
+
+/// Reads what a binlog begins with; gives the offset of its first event.
+fn check_magic(name: &str, reader: &mut impl Read) -> Result<u64, BinlogError> {
+    let mut magic = [0; MAGIC.len()];
+    match reader.read_exact(&mut magic) {
+        Err(source) if source.kind() != ErrorKind::UnexpectedEof => {
+            Err(BinlogError::Io { what: format!("read {name} at 0"), source })
+        }
+        Ok(()) if magic == MAGIC => Ok(MAGIC.len() as u64),
+        Ok(()) if magic == MAGIC_ENCRYPTED => Err(BinlogError::Encrypted { file: name.into() }),
+        _ => Err(BinlogError::NotABinlog { file: name.into() }),
     }
 }

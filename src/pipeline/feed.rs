@@ -4,6 +4,7 @@
 //! sent in chunks; while no chunk is taken it reads no further, down to the server's socket.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::poll_immediate;
@@ -39,16 +40,16 @@ pub(super) struct Feed {
     /// What the server has executed, asked anew every second.
     pub(super) executed: watch::Receiver<GtidSet>,
     pub(super) attempt: u32,
-    pub(super) bytes: Arc<std::sync::atomic::AtomicU64>,
-    pub(super) rows: Arc<RowCounts>,
+    pub(super) counts: Arc<StreamCounts>,
 }
 
 /// Counters of the stream, for the metrics.
 #[derive(Debug, Default)]
-pub(super) struct RowCounts {
-    pub(super) rows: std::sync::atomic::AtomicU64,
-    pub(super) pruned: std::sync::atomic::AtomicU64,
-    pub(super) ignored: std::sync::atomic::AtomicU64,
+pub(super) struct StreamCounts {
+    pub(super) bytes: AtomicU64,
+    pub(super) rows: AtomicU64,
+    pub(super) pruned: AtomicU64,
+    pub(super) ignored: AtomicU64,
 }
 
 /// Why a feed ended.
@@ -102,7 +103,7 @@ impl Feed {
         let mut decoder = Decoder::new();
         decoder.set_file(&self.from.binlog.file);
         let mut translator =
-            Translator::new(&self.plan, history, &self.from, verify, self.settled.clone(), &self.rows);
+            Translator::new(&self.plan, history, &self.from, verify, self.settled.clone(), &self.counts);
         let mut quiet = Quiet::new(&self.from, self.executed.clone());
         let mut chunk = Vec::new();
         if translator.verified() {
@@ -126,7 +127,7 @@ impl Feed {
                 return Err(end);
             }
             let size = raw.bytes.len() as u64;
-            self.bytes.fetch_add(size, std::sync::atomic::Ordering::Relaxed);
+            self.counts.bytes.fetch_add(size, Ordering::Relaxed);
             decoder.push(raw);
             while let Some(event) = decoder.next()? {
                 quiet.note(&event.body).map_err(End::lost)?;
@@ -139,7 +140,7 @@ impl Feed {
                     inputs.send(full).await.map_err(|_| End::NobodyListens)?;
                 }
             }
-            self.rows.ignored.store(decoder.ignored(), std::sync::atomic::Ordering::Relaxed);
+            self.counts.ignored.store(decoder.ignored(), Ordering::Relaxed);
         }
     }
 

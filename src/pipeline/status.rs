@@ -1,10 +1,11 @@
 //! The core's view as conditions, numbers and metrics.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::core::{Counts, FULL, INITIAL, View};
-use super::feed::RowCounts;
+use super::feed::StreamCounts;
 use super::shared::Shared;
 use crate::mapping::WalkSelection;
 use crate::metrics::TaskMetrics;
@@ -18,7 +19,7 @@ pub(super) struct Reporter {
     stall_timeout: u64,
     counts: Counts,
     rates: HashMap<String, Rate>,
-    rows: (u64, u64, u64),
+    stream: [u64; 4],
     /// What the preflight found that is not good, one line each.
     warnings: String,
     /// Builds that cannot run, and why.
@@ -39,7 +40,7 @@ impl Reporter {
             stall_timeout,
             counts: Counts::default(),
             rates: HashMap::new(),
-            rows: (0, 0, 0),
+            stream: [0; 4],
             refused: HashMap::new(),
             warnings: warnings.join("\n"),
         }
@@ -109,13 +110,14 @@ impl Reporter {
         &mut self,
         view: &View,
         status: &TaskStatus,
-        rows: &RowCounts,
+        stream: &StreamCounts,
         metrics: &TaskMetrics,
     ) {
-        let load =
-            |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
         let (old, new) = (std::mem::replace(&mut self.counts, view.counts), view.counts);
         metrics.lag_seconds.set(status.lag_seconds);
+        if let Some(complete_until) = view.complete_until {
+            metrics.watermark_timestamp_seconds.set(complete_until / 1_000_000);
+        }
         metrics.pending_ids.set(status.pending_ids);
         metrics.in_flight_batches.set(view.in_flight as u64);
         metrics.dead_letters.set(status.dead_letters);
@@ -133,11 +135,16 @@ impl Reporter {
         for _ in old.gaps..new.gaps {
             metrics.gap(gap_class(view.repairing.as_deref().unwrap_or_default()));
         }
-        let rows = (load(&rows.rows), load(&rows.pruned), load(&rows.ignored));
-        let old = std::mem::replace(&mut self.rows, rows);
-        metrics.rows.add(rows.0.saturating_sub(old.0));
-        metrics.rows_pruned.add(rows.1.saturating_sub(old.1));
-        metrics.ignorable_events.add(rows.2.saturating_sub(old.2));
+        let counters = [
+            (&stream.bytes, &metrics.source_bytes),
+            (&stream.rows, &metrics.rows),
+            (&stream.pruned, &metrics.rows_pruned),
+            (&stream.ignored, &metrics.ignorable_events),
+        ];
+        for ((counted, metric), old) in counters.into_iter().zip(&mut self.stream) {
+            let now = counted.load(Ordering::Relaxed);
+            metric.add(now.saturating_sub(std::mem::replace(old, now)));
+        }
         for (name, build) in &status.builds {
             if build.phase.is_over() {
                 metrics.build_ended(name);

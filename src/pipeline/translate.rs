@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::core::{Begin, Input, RowLock, Rows};
-use super::feed::RowCounts;
+use super::feed::StreamCounts;
 use super::last::moment;
 use crate::binlog::{
     Body, Event, EventPosition, GtidEvent, Image, QueryEvent, QueryKind, RowsEvent, TableMap,
@@ -35,7 +35,7 @@ pub(super) struct Translator<'p> {
     done: StreamPosition,
     /// Without GTIDs: what begins before this happened before the schemas were taken, and every read sees it.
     settled: Option<BinlogPosition>,
-    counts: &'p RowCounts,
+    counts: &'p StreamCounts,
     /// The transaction that is passed over: it was done before.
     skipping: bool,
     /// BEGIN was seen: statements as text do not end the transaction.
@@ -51,7 +51,7 @@ impl<'p> Translator<'p> {
         from: &StreamPosition,
         verify: Option<LastTransaction>,
         settled: Option<BinlogPosition>,
-        counts: &'p RowCounts,
+        counts: &'p StreamCounts,
     ) -> Self {
         Self {
             settled: settled.filter(|_| from.gtids.is_none()),

@@ -44,10 +44,11 @@ pub(super) async fn executed(shared: Arc<Shared>, executed: watch::Sender<GtidSe
     let mut interval = every(EXECUTED);
     loop {
         interval.tick().await;
+        let asked = shared.clock.now().unix_micros;
         // a server that does not answer is noticed by the stream and the reads
         if let Ok(position) = shared.source.executed().await {
             executed.send_replace(position.gtids.clone().unwrap_or_default());
-            shared.tell(Input::Executed(position));
+            shared.tell(Input::Executed { position, asked });
         }
         shared.source.rest(IDLE).await;
     }

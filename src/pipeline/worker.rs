@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -10,7 +9,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use super::core::{Command, Core, Ended, FULL, Failure, Identity, Input};
-use super::feed::{Feed, RowCounts};
+use super::feed::{Feed, StreamCounts};
 use super::lane_task::{LaneCommand, LaneTask};
 use super::orders::{Control, Orders};
 use super::prepare::{Obstacle, Prepared, pause, prepare};
@@ -122,8 +121,7 @@ struct Worker<S> {
     feeds: u32,
     /// What the server had executed when it was last asked.
     executed: watch::Sender<GtidSet>,
-    bytes: Arc<AtomicU64>,
-    rows: Arc<RowCounts>,
+    stream_counts: Arc<StreamCounts>,
     sweeps: HashMap<String, oneshot::Receiver<Option<SweepCursor>>>,
     reporter: Reporter,
     status: watch::Sender<TaskStatus>,
@@ -204,8 +202,7 @@ impl<S: Stores> Worker<S> {
             feed: None,
             feeds: 0,
             executed: watch::Sender::default(),
-            bytes: Arc::default(),
-            rows: Arc::default(),
+            stream_counts: Arc::default(),
             sweeps: HashMap::new(),
             reporter,
             status,
@@ -392,8 +389,7 @@ impl<S: Stores> Worker<S> {
             heartbeat: Duration::from_secs(5),
             executed: self.executed.subscribe(),
             attempt: self.feeds,
-            bytes: Arc::clone(&self.bytes),
-            rows: Arc::clone(&self.rows),
+            counts: Arc::clone(&self.stream_counts),
         };
         self.feeds += 1;
         self.feed = Some(OpenFeed { inputs, task: tokio::spawn(feed.run(sender)) });
@@ -425,7 +421,7 @@ impl<S: Stores> Worker<S> {
         self.told = now;
         let view = self.core.view();
         let status = self.reporter.status(&view, &self.shared);
-        self.reporter.metrics(&view, &status, &self.rows, &self.shared.metrics);
+        self.reporter.metrics(&view, &status, &self.stream_counts, &self.shared.metrics);
         self.status.send_replace(status);
     }
 }

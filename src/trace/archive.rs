@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::error::TraceError;
 use super::input::Input;
 use super::known::Shared;
+use super::look::{Asked, Chunk};
 use super::parallel;
 use super::request::{Form, Request};
 use super::run::{Job, Outcome, Progress, begin, end};
@@ -18,7 +19,7 @@ use super::schema::Schema;
 use super::search;
 use super::select::{Selection, Span};
 use super::spool::Spool;
-use super::survey::{Chunk, Survey};
+use super::survey::Survey;
 
 /// Bytes of a page, beyond which it has no further lines.
 const PAGE: usize = 4 << 20;
@@ -91,8 +92,8 @@ impl Archive {
                 "two files are called {twice}: places would not say which; rename one"
             )));
         }
-        let mut survey =
-            Survey::new(files, &request, (schema.names, schema.as_of.is_some()), None, Some(progress))?;
+        let asked = Asked { request: &request, border: None, progress: Some(progress) };
+        let mut survey = Survey::new(files, &asked, (schema.names, schema.as_of.is_some()))?;
         warnings.extend(survey.broken.take().map(|broken| broken.to_string()));
         let within = Arc::new(std::mem::take(&mut request.selection));
         Ok(Self { survey, names, within, warnings, _spool: spool })
@@ -132,14 +133,14 @@ impl Archive {
             order.reverse();
         }
         begin(job.request, &self.names, job.out)?;
-        let done = parallel::chunks(&mut job, &self.survey, order);
+        let done = parallel::surveyed(&mut job, &self.survey, order);
         job.outcome.warnings.extend(job.shared.take_warnings());
         done?;
         end(job.request, job.out)
     }
 
     /// The chunks that may hold what is selected.
-    fn chunks(&self, selection: &Selection) -> Vec<&Chunk> {
+    fn chunks(&self, selection: &Selection) -> Vec<Arc<Chunk>> {
         let within = |chunk: &Chunk| {
             selection.span.as_ref().is_none_or(|span| {
                 chunk.start < span.to
@@ -148,7 +149,7 @@ impl Archive {
             })
         };
         let chunks = self.survey.chunks.iter();
-        chunks.filter(|chunk| selection.may_hold_times(chunk.times) && within(chunk)).collect()
+        chunks.filter(|chunk| selection.may_hold_times(chunk.times) && within(chunk)).cloned().collect()
     }
 
     /// The next lines of a listing, at most `limit`, from a bookmark on.
@@ -176,7 +177,7 @@ impl Archive {
                 checkpoint: None,
                 resumed: None,
             };
-            parallel::chunks(&mut job, &self.survey, order)
+            parallel::surveyed(&mut job, &self.survey, order)
         });
         outcome.warnings.extend(shared.take_warnings());
         outcome.error = read.err().filter(|_| !lines.full);
@@ -184,7 +185,7 @@ impl Archive {
     }
 
     /// The chunks from a bookmark on, the rest of the bookmark's own by itself.
-    fn rest(&self, request: &mut Request, from: Option<&Bookmark>) -> Result<Vec<&Chunk>, TraceError> {
+    fn rest(&self, request: &mut Request, from: Option<&Bookmark>) -> Result<Vec<Arc<Chunk>>, TraceError> {
         let backward = request.is_backward();
         let mut order = self.chunks(&request.selection);
         if let Some(from) = from {

@@ -20,17 +20,24 @@ pub(super) struct Events<'r> {
     /// Its statements are events.
     pub(super) draft: Draft,
     pub(super) written: u64,
+    /// Rows of the event that was written last.
+    rows: u64,
 }
 
 impl<'r> Events<'r> {
     pub(super) fn new(request: &'r Request) -> Self {
-        Self { request, draft: Draft::new(false), written: 0 }
+        Self { request, draft: Draft::new(false), written: 0, rows: 0 }
+    }
+
+    fn selects_rows(&self, rows: &RowsEvent<'_>) -> bool {
+        let selection = &self.request.selection;
+        selection.holds_rows(rows.kind) && selection.holds_table(&rows.table.name)
     }
 
     fn selects(&self, body: &Body<'_>) -> bool {
         let selection = &self.request.selection;
         match body {
-            Body::Rows(rows) => selection.holds_rows(rows.kind) && selection.holds_table(&rows.table.name),
+            Body::Rows(rows) => self.selects_rows(rows),
             Body::TableMap(table) => selection.holds_table(&table.name),
             Body::Query(query) if query.kind == crate::binlog::QueryKind::Other => {
                 selection.holds_kind(EventKind::Ddl) && !selection.chooses_tables()
@@ -40,7 +47,8 @@ impl<'r> Events<'r> {
     }
 }
 
-fn write_event(event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), TraceError> {
+/// Writes an event's line; gives how many rows it has.
+fn write_event(event: &Event<'_>, out: &mut Vec<u8>) -> Result<u64, TraceError> {
     let header = &event.header;
     out.extend_from_slice(b"{\"file\":");
     let _ = sql::json_string(&event.position.file, out);
@@ -56,9 +64,21 @@ fn write_event(event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), TraceError> {
     if event.compressed {
         out.extend_from_slice(b",\"compressed\":true");
     }
-    write_body(&event.body, out)?;
+    let rows = match &event.body {
+        Body::Rows(rows) => count(rows)?,
+        _ => 0,
+    };
+    write_body(&event.body, rows, out);
     out.extend_from_slice(b"}\n");
-    Ok(())
+    Ok(rows)
+}
+
+fn count(rows: &RowsEvent<'_>) -> Result<u64, TraceError> {
+    let (mut count, mut iterator) = (0, rows.rows());
+    while iterator.next()?.is_some() {
+        count += 1;
+    }
+    Ok(count)
 }
 
 fn text(name: &str, text: &str, out: &mut Vec<u8>) {
@@ -66,7 +86,7 @@ fn text(name: &str, text: &str, out: &mut Vec<u8>) {
     let _ = sql::json_string(text, out);
 }
 
-fn write_body(body: &Body<'_>, out: &mut Vec<u8>) -> Result<(), TraceError> {
+fn write_body(body: &Body<'_>, rows_count: u64, out: &mut Vec<u8>) {
     match body {
         Body::FormatDescription(format) => {
             text("serverVersion", &format.server_version, out);
@@ -112,13 +132,9 @@ fn write_body(body: &Body<'_>, out: &mut Vec<u8>) -> Result<(), TraceError> {
             let _ = write!(out, ",\"tableId\":{},\"columns\":{}", table.table_id, table.columns.len());
         }
         Body::Rows(rows) => {
-            let (mut count, mut iterator) = (0_u64, rows.rows());
-            while iterator.next()?.is_some() {
-                count += 1;
-            }
             text("database", &rows.table.name.schema, out);
             text("table", &rows.table.name.table, out);
-            let _ = write!(out, ",\"rows\":{count}");
+            let _ = write!(out, ",\"rows\":{rows_count}");
         }
         Body::RowsQuery(sql) => text("statement", sql, out),
         Body::Payload { uncompressed_size: Some(size) } => drop(write!(out, ",\"uncompressedBytes\":{size}")),
@@ -135,7 +151,6 @@ fn write_body(body: &Body<'_>, out: &mut Vec<u8>) -> Result<(), TraceError> {
         | Body::Bookkeeping
         | Body::Ignored => {}
     }
-    Ok(())
 }
 
 impl Output for Events<'_> {
@@ -146,7 +161,7 @@ impl Output for Events<'_> {
         if !self.selects(&event.body) {
             return Ok(());
         }
-        self.draft.pieces.push(|out| write_event(event, out))?;
+        self.rows = self.draft.pieces.push(|out| write_event(event, out))?;
         if self.draft.is_begun() {
             self.draft.pending.statements += 1;
         } else {
@@ -161,15 +176,8 @@ impl Output for Events<'_> {
         rows: &RowsEvent<'_>,
         _known: &mut Known,
     ) -> Result<u64, TraceError> {
-        let selection = &self.request.selection;
-        if !selection.holds_rows(rows.kind) || !selection.holds_table(&rows.table.name) {
-            return Ok(0);
-        }
-        let (mut count, mut iterator) = (0, rows.rows());
-        while iterator.next()?.is_some() {
-            count += 1;
-        }
-        Ok(count)
+        // it has been written just now
+        Ok(if self.selects_rows(rows) { self.rows } else { 0 })
     }
 
     fn statement(&mut self, _tx: &Transaction, _statement: &Statement<'_>) -> Result<(), TraceError> {

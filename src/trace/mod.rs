@@ -24,6 +24,7 @@ mod input;
 mod known;
 mod listing;
 mod live;
+mod look;
 mod names;
 mod parallel;
 mod pieces;

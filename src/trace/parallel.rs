@@ -1,4 +1,10 @@
-//! Files that can be read anywhere in them: surveyed, then read in chunks by several workers, in order or the last first.
+//! Files that can be read anywhere in them: cut into chunks, which are read by several workers, in order or the last
+//! first.
+//!
+//! What comes of a chunk may depend on what follows it: XA decides there what was prepared, and statements there tell
+//! whether a schema is from before them. So all of the files is looked at first. Of statistics only the names of hot
+//! rows' keys depend on it, of events nothing: their chunks are read while the next ones are looked for, and the files
+//! are gone through once.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -9,11 +15,12 @@ use super::checkpoint::{Checkpoint, Head, Memory, Place};
 use super::fates::Fates;
 use super::forms::{Part, Sink, with};
 use super::known::{Known, Shared};
+use super::look::{Asked, Chunk, Found, look};
 use super::names::Names;
 use super::request::{Form, Request};
 use super::run::{Job, Progress};
-use super::survey::{Chunk, Survey};
-use super::walk::Walk;
+use super::survey::Survey;
+use super::walk::{Counts, Walk};
 use super::{TraceError, exact};
 use crate::binlog::{BinlogFile, Decoder, RawEvent};
 
@@ -21,7 +28,10 @@ use crate::binlog::{BinlogFile, Decoder, RawEvent};
 const AHEAD: usize = 2;
 
 /// A chunk for a worker, and where its part goes.
-type Task<'s> = (&'s Chunk, SyncSender<Part>);
+type Task = (Arc<Chunk>, SyncSender<Part>);
+
+/// Takes chunks in the order in which they are to be read; false once it wants no more.
+type Give<'g> = dyn FnMut(Arc<Chunk>) -> bool + 'g;
 
 /// Traces files.
 pub(super) fn files(
@@ -31,34 +41,80 @@ pub(super) fn files(
     from_end: bool,
 ) -> Result<(), TraceError> {
     let request = job.request;
+    if needs_no_survey(job, from_end) && read_once(job, &files, &names)? {
+        return Ok(());
+    }
     let place = job.resumed.take().map(|saved| saved.place);
     if let (Some(place), Some(checkpoint)) = (&place, &job.checkpoint) {
         check_head(&files, place, checkpoint)?;
     }
     let border = place.as_ref().map(|place| (place.input, place.offset));
-    let survey = Survey::new(files, request, (names, from_end), border, None)?;
+    let survey = Survey::new(files, &Asked { request, border, progress: None }, (names, from_end))?;
     if let (Some(place), Some(checkpoint), false) = (&place, &job.checkpoint, survey.border_met) {
         return Err(checkpoint.refused(&format!("no transaction of {} ends at {}", place.file, place.offset)));
     }
-    let is_left = |chunk: &&Chunk| border.is_none_or(|border| (chunk.file, chunk.end) > border);
-    let order: Vec<&Chunk> = if request.is_backward() {
-        survey.chunks.iter().rev().collect()
+    let is_left = |chunk: &&Arc<Chunk>| border.is_none_or(|border| (chunk.file, chunk.end) > border);
+    let order: Vec<Arc<Chunk>> = if request.is_backward() {
+        survey.chunks.iter().rev().cloned().collect()
     } else {
-        survey.chunks.iter().filter(is_left).collect()
+        survey.chunks.iter().filter(is_left).cloned().collect()
     };
-    chunks(job, &survey, order)?;
+    surveyed(job, &survey, order)?;
     survey.broken.map_or(Ok(()), Err)
 }
 
+/// True where chunks can be read while the next ones are looked for.
+fn needs_no_survey(job: &Job<'_>, from_end: bool) -> bool {
+    let form = job.request.form;
+    let by_names = from_end || job.request.selection.chooses_rows();
+    job.checkpoint.is_none() && (form == Form::Events || (form == Form::Stats && !by_names))
+}
+
+/// Reads chunks while the next ones are looked for. False where the tables turned out to be others than these at the
+/// beginning, so that keys of rows may have had wrong names: then nothing is counted yet.
+fn read_once(job: &mut Job<'_>, files: &[PathBuf], names: &Names) -> Result<bool, TraceError> {
+    let request = job.request;
+    let asked = Asked { request, border: None, progress: None };
+    let read_before = job.progress.read.load(Ordering::Relaxed);
+    let warnings = job.outcome.warnings.len();
+    let mut found = Ok(Found::default());
+    let done = chunks(job, files, &Arc::new(Fates::looked_at()), |give| {
+        found = look(files, &asked, Arc::new(names.clone()), &mut |chunk| give(Arc::new(chunk)));
+    });
+    let found = found.inspect_err(|_| job.outcome.stats = None)?; // what is counted is not contiguous
+    done?;
+    if request.form == Form::Stats && names.at_beginning(found.ddl.iter(), false).is_some() {
+        job.progress.read.store(read_before, Ordering::Relaxed);
+        job.shared = Arc::default();
+        job.outcome.warnings.truncate(warnings);
+        job.outcome.counts = Counts::default();
+        job.outcome.stats = None;
+        return Ok(false);
+    }
+    found.broken.map_or(Ok(true), Err)
+}
+
 /// Reads chunks of surveyed files in this order, and writes what comes of them.
-pub(super) fn chunks(job: &mut Job<'_>, survey: &Survey, order: Vec<&Chunk>) -> Result<(), TraceError> {
+pub(super) fn surveyed(job: &mut Job<'_>, survey: &Survey, order: Vec<Arc<Chunk>>) -> Result<(), TraceError> {
+    chunks(job, &survey.files, &survey.fates, |give| {
+        let _ = order.into_iter().all(give);
+    })
+}
+
+/// Reads chunks in the order in which `feed` gives them, and writes what comes of them.
+fn chunks(
+    job: &mut Job<'_>,
+    files: &[PathBuf],
+    fates: &Arc<Fates>,
+    feed: impl FnOnce(&mut Give<'_>) + Send,
+) -> Result<(), TraceError> {
     let (request, progress) = (job.request, job.progress);
-    let (shared, fates) = (Arc::clone(&job.shared), &survey.fates);
+    let shared = Arc::clone(&job.shared);
     // with a checkpoint a chunk is read to its end: there the checkpoint is kept
     let stop = job.checkpoint.is_none().then_some(progress);
     std::thread::scope(|scope| {
-        let (tasks, queue) = sync_channel::<Task<'_>>(request.threads);
-        let (promised, parts) = sync_channel::<(&Chunk, Receiver<Part>)>(request.threads + AHEAD);
+        let (tasks, queue) = sync_channel::<Task>(request.threads);
+        let (promised, parts) = sync_channel::<(Arc<Chunk>, Receiver<Part>)>(request.threads + AHEAD);
         let queue = Arc::new(Mutex::new(queue));
         for _ in 0..request.threads.max(1) {
             let (queue, shared) = (Arc::clone(&queue), &shared);
@@ -66,7 +122,7 @@ pub(super) fn chunks(job: &mut Job<'_>, survey: &Survey, order: Vec<&Chunk>) -> 
                 loop {
                     let task = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     let Ok((chunk, answer)) = task else { break };
-                    let part = chunk_part(request, survey, chunk, (fates, shared), stop);
+                    let part = chunk_part(request, files, &chunk, (fates, shared), stop);
                     progress.read.fetch_add(chunk.end - chunk.start, Ordering::Relaxed);
                     let _ = answer.send(part);
                 }
@@ -74,14 +130,12 @@ pub(super) fn chunks(job: &mut Job<'_>, survey: &Survey, order: Vec<&Chunk>) -> 
         }
         drop(queue);
         scope.spawn(move || {
-            for chunk in order {
+            feed(&mut |chunk| {
                 let (answer, part) = sync_channel(1);
-                if promised.send((chunk, part)).is_err() || tasks.send((chunk, answer)).is_err() {
-                    break;
-                }
-            }
+                promised.send((Arc::clone(&chunk), part)).is_ok() && tasks.send((chunk, answer)).is_ok()
+            });
         });
-        write_parts(job, &survey.files, parts)
+        write_parts(job, files, parts)
     })
 }
 
@@ -98,7 +152,7 @@ fn check_head(files: &[PathBuf], place: &Place, checkpoint: &Checkpoint) -> Resu
 fn write_parts(
     job: &mut Job<'_>,
     files: &[PathBuf],
-    parts: Receiver<(&Chunk, Receiver<Part>)>,
+    parts: Receiver<(Arc<Chunk>, Receiver<Part>)>,
 ) -> Result<(), TraceError> {
     let write = || TraceError::io("write the output");
     let mut format: Option<Vec<u8>> = None;
@@ -138,12 +192,12 @@ fn write_parts(
 
 fn chunk_part(
     request: &Request,
-    survey: &Survey,
+    files: &[PathBuf],
     chunk: &Chunk,
     (fates, shared): (&Arc<Fates>, &Arc<Shared>),
     stop: Option<&Progress>,
 ) -> Part {
-    let Some(path) = survey.files.get(chunk.file) else {
+    let Some(path) = files.get(chunk.file) else {
         return Part::of(TraceError::Option("a file is missing".into()));
     };
     let mut file = match BinlogFile::open_at(path, chunk.start) {
@@ -152,7 +206,7 @@ fn chunk_part(
     };
     let mut walk = Walk::new(request, Known::new(Arc::clone(&chunk.names), Arc::clone(shared)));
     walk.first_file = chunk.file == 0;
-    walk.last_file = chunk.file + 1 == survey.files.len();
+    walk.last_file = chunk.file + 1 == files.len();
     let mut sink = Sink::new(request, fates, chunk.checksum);
     let mut decoder = Decoder::new();
     decoder.verify_checksums(request.verify_checksums);

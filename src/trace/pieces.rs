@@ -32,16 +32,19 @@ impl Pieces {
         self.filed + self.data.len() as u64
     }
 
-    /// Adds a piece: what `write` appends.
-    pub(super) fn push<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E>
+    /// Adds a piece: what `write` appends. Gives what it gives.
+    pub(super) fn push<T, E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<T, E>) -> Result<T, E>
     where
         E: From<io::Error>,
     {
         let start = self.data.len();
-        if let Err(error) = write(&mut self.data) {
-            self.data.truncate(start);
-            return Err(error);
-        }
+        let written = match write(&mut self.data) {
+            Ok(written) => written,
+            Err(error) => {
+                self.data.truncate(start);
+                return Err(error);
+            }
+        };
         if self.backward {
             let len = (self.data.len() - start) as u32;
             self.data.extend_from_slice(&len.to_le_bytes());
@@ -49,7 +52,7 @@ impl Pieces {
         if self.data.len() > IN_MEMORY {
             self.spill()?;
         }
-        Ok(())
+        Ok(written)
     }
 
     fn spill(&mut self) -> io::Result<()> {

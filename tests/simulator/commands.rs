@@ -269,7 +269,7 @@ impl World {
         if self.now < self.outages.source || self.rng.chance(self.weather.read_fails) {
             return;
         }
-        let mut inputs = vec![Input::Executed(self.mysql.executed())];
+        let mut inputs = vec![Input::Executed { position: self.mysql.executed(), asked: self.unix_micros() }];
         let end = self.mysql.end();
         let (now, entries) = (self.now, self.mysql.log.len());
         let who = &mut self.owners[owner];

@@ -38,6 +38,7 @@ use self::saving::Saving;
 use self::seen::SeenSet;
 use self::transactions::Transactions;
 use self::versions::Versions;
+use self::view::Executed;
 use crate::model::{BinlogPosition, Checkpoint, Key, StreamPosition};
 
 /// Bounds and habits of a worker. Times in milliseconds.
@@ -207,7 +208,8 @@ pub struct Core {
     foreign: Option<u64>,
     checking: bool,
     check_at: u64,
-    executed: Option<(StreamPosition, u64)>,
+    /// What the server had executed when it was last asked.
+    executed: Option<Executed>,
     progressed: u64,
     counts: Counts,
     now: Now,
@@ -308,7 +310,9 @@ impl Core {
             Input::Saved(result) => self.saved(result),
             Input::DeadLettersSaved(result) => self.letters_saved(result),
             Input::EpochChecked(answer) => self.epoch_checked(answer),
-            Input::Executed(position) => self.executed = Some((position, self.now.millis)),
+            Input::Executed { position, asked } => {
+                self.executed = Some(Executed { position, asked, read: self.now.millis });
+            }
             Input::Build(spec) => self.waiting_builds.push(spec),
             Input::Cancel(build) => self.cancel(&build),
             Input::Estimate { build, keys } => self.builds.estimate(&build, keys),

@@ -248,7 +248,12 @@ pub enum Input {
     /// Answer to [`Command::CheckEpoch`]: is the epoch still ours?
     EpochChecked(Outcome<bool>),
     /// What the server has executed, read now.
-    Executed(StreamPosition),
+    Executed {
+        /// All of it.
+        position: StreamPosition,
+        /// When it was asked, microseconds since 1970.
+        asked: u64,
+    },
     /// Run this build.
     Build(BuildSpec),
     /// Nobody asks for this build any more: it ends where it is, and is forgotten.

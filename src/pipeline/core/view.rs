@@ -65,6 +65,9 @@ pub struct View {
     /// The watermark has reached what the server had executed when it was last asked, and no build of the
     /// task's own is under way.
     pub caught_up: bool,
+    /// Everything committed before this time is in the index or among the dead letters, microseconds since 1970; `None`
+    /// where no such time is known.
+    pub complete_until: Option<u64>,
     /// The stream is open.
     pub streaming: bool,
     /// The stream's, the reads', the index's and the stores' trouble, in words.
@@ -91,6 +94,16 @@ pub struct View {
     pub foreign_writer: bool,
 }
 
+/// What the server had executed when it was asked.
+#[derive(Clone, Debug)]
+pub(super) struct Executed {
+    pub(super) position: StreamPosition,
+    /// Microseconds since 1970.
+    pub(super) asked: u64,
+    /// When the answer came, ms.
+    pub(super) read: u64,
+}
+
 impl Core {
     /// The state for people.
     pub fn view(&self) -> View {
@@ -100,6 +113,7 @@ impl Core {
         let gap = locating.then(|| self.cause.clone());
         let halted_gap = (self.phase == Phase::Halted).then(|| format!("gap: {}", self.cause));
         let halted = |health: &super::Health| health.halted().map(str::to_owned);
+        let caught_up = self.caught_up() && full.is_none();
         View {
             position: self.transactions.acked.clone(),
             epoch: self.epoch,
@@ -108,7 +122,8 @@ impl Core {
             dead_letters: self.letters.len(),
             dead_letters_full: self.letters.full,
             oldest_commit: self.transactions.oldest_commit(),
-            caught_up: self.caught_up() && full.is_none(),
+            caught_up,
+            complete_until: self.complete_until(caught_up).filter(|_| full.is_none()),
             streaming: self.stream == StreamState::Open,
             stream_error: self.streaming.error().map(str::to_owned),
             source_error: self.source.error().map(str::to_owned),
@@ -127,8 +142,18 @@ impl Core {
         }
     }
 
+    /// The commit time of the oldest change that waits; else when the server was asked, where all of what it had executed
+    /// then is there.
+    fn complete_until(&self, caught_up: bool) -> Option<u64> {
+        if self.phase != Phase::Running {
+            return None;
+        }
+        let executed = || self.executed.as_ref().filter(|_| caught_up).map(|executed| executed.asked);
+        self.transactions.oldest_commit().map_or_else(executed, |commit| (commit > 0).then_some(commit))
+    }
+
     fn caught_up(&self) -> bool {
-        let Some((executed, read)) = &self.executed else { return false };
+        let Some(Executed { position: executed, read, .. }) = &self.executed else { return false };
         if self.now.millis.saturating_sub(*read) > EXECUTED_VALID {
             return false;
         }

@@ -233,12 +233,12 @@ impl Names {
 
     /// The tables at the beginning of a binlog with these statements. What a file of DDL says holds at the
     /// beginning; where the statements contradict that (or always, with `from_end`) it holds at the end, and
-    /// they are taken back.
+    /// they are taken back. `None` where all of it holds at the beginning.
     pub(crate) fn at_beginning<'d>(
-        self,
+        &self,
         statements: impl DoubleEndedIterator<Item = &'d Ddl> + Clone,
         from_end: bool,
-    ) -> Self {
+    ) -> Option<Self> {
         let mut later: BTreeSet<TableName> = BTreeSet::new();
         if from_end {
             later.extend(self.tables.keys().cloned());
@@ -260,7 +260,7 @@ impl Names {
             later.extend(doubtful);
         }
         if later.is_empty() {
-            return self;
+            return None;
         }
         for (from, to) in statements.clone().rev().flat_map(Ddl::renames) {
             if later.contains(from) || later.contains(to) {
@@ -269,11 +269,11 @@ impl Names {
         }
         let mut before = self.clone();
         statements.rev().for_each(|ddl| before.revert(ddl));
-        let mut this = self;
+        let mut this = self.clone();
         this.tables.retain(|name, _| !later.contains(name));
         this.tables.extend(before.tables.into_iter().filter(|(name, _)| later.contains(name)));
         this.lost.extend(before.lost.into_iter().filter(|(name, _)| later.contains(name)));
-        this
+        Some(this)
     }
 }
 

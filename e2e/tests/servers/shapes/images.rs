@@ -35,7 +35,7 @@ async fn images_without_blobs_and_without_what_did_not_change() {
     rig.on(&mut conn, "UPDATE {db}.order_items SET qty = 77 WHERE order_id = 70").await;
     rig.on(&mut conn, "DELETE FROM {db}.order_items WHERE order_id = 71").await;
     rig.equal("MINIMAL where a needed column is not there").await;
-    assert!(rig.metric("gaps_total").await >= 1, "{}", rig.operator.log_tail(40));
+    assert!(rig.metric_now("gaps_total").await >= 1, "{}", rig.operator.log_tail(40));
     let log = rig.operator.log();
     assert!(log.contains("order_items") && log.contains("order_id"), "the gap is not named: {log}");
 }
@@ -77,7 +77,7 @@ async fn statements_logged_as_text_are_a_gap() {
     rig.run(&["SET SESSION binlog_format = STATEMENT", "UPDATE {db}.orders SET total = 9.5 WHERE id < 10"])
         .await;
     rig.equal("a statement as text").await;
-    assert_eq!(rig.metric("gaps_total").await, 1, "{}", rig.operator.log_tail(40));
+    assert_eq!(rig.metric_now("gaps_total").await, 1, "{}", rig.operator.log_tail(40));
     let log = rig.operator.log();
     assert!(log.contains("logged as text"), "{log}");
 }

@@ -5,7 +5,7 @@ use e2e::shop::grant_sync;
 use e2e::{Checker, Kind, MysqlOptions, MysqlServer, Operator, Scratch, Search, Shop, TaskFile, shared};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::OnceCell;
 
 /// For everything that is waited for: the machine may be busy.
@@ -170,7 +170,19 @@ impl Rig {
         count
     }
 
-    /// A metric's sum over its labels.
+    /// The same once everything committed before now is counted.
+    pub async fn metric_now(&self, name: &str) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let what = format!("figures of all that was committed up to {now}");
+        let counted = async || match self.metric("watermark_timestamp_seconds").await {
+            until if until > now => Ok(()),
+            until => Err(format!("they are of {until}")),
+        };
+        self.operator.wait_until(&what, PATIENCE, counted).await;
+        self.metric(name).await
+    }
+
+    /// A metric's sum over its labels, as it was told last: up to a second ago.
     pub async fn metric(&self, name: &str) -> u64 {
         let metrics = self.operator.metrics().await.unwrap();
         metrics.sum(&format!("binlog_operator_{name}"), &[]).unwrap_or(0.0) as u64

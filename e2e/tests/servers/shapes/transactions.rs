@@ -165,7 +165,7 @@ async fn xa_prepared_before_a_restart_and_committed_after_it() {
         rig.on(&mut conn, "UPDATE {db}.users SET name = CONCAT(name, '.') WHERE id = 9").await;
         rig.equal(end).await;
     }
-    println!("gaps of the last life: {}", rig.metric("gaps_total").await);
+    println!("gaps of the last life: {}", rig.metric_now("gaps_total").await);
 }
 
 /// The rows of these were in the binlog before the task began: nobody knows them when they are committed.
@@ -189,7 +189,7 @@ async fn xa_prepared_before_the_task_began_is_repaired_by_one_full() {
     ])
     .await;
     rig.equal("their commits").await;
-    assert_eq!(rig.metric("gaps_total").await, 1, "{}", rig.operator.log_tail(60));
+    assert_eq!(rig.metric_now("gaps_total").await, 1, "{}", rig.operator.log_tail(60));
 }
 
 /// At any moment something is prepared, so no place is without XA transactions that it has not seen.
@@ -240,7 +240,7 @@ async fn constant_xa_traffic_does_not_make_fulls_follow_each_other() {
     .await;
     rig.run(&["UPDATE {db}.orders SET total = 3 WHERE id < 20"]).await;
     rig.equal("a change beside the traffic").await;
-    let gaps = rig.metric("gaps_total").await;
+    let gaps = rig.metric_now("gaps_total").await;
     eprintln!("{gaps} gaps beside {} XA transactions", done.load(Ordering::Relaxed));
     assert!(gaps <= 2, "{gaps} gaps: {}", rig.operator.log_tail(60));
     stop.store(true, Ordering::Relaxed);

@@ -196,7 +196,7 @@ async fn types(mysql: &MysqlServer, name: &'static str) {
     rig.run(&session([insert(2)])).await;
     document("2", false).await;
     rig.no_gap().await;
-    assert_eq!(rig.metric("dead_letters").await, 0);
+    assert_eq!(rig.metric_now("dead_letters").await, 0);
 }
 
 #[tokio::test]
