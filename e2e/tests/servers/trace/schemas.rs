@@ -77,6 +77,18 @@ async fn a_later_schema_gives_no_wrong_names() {
         assert!(ran.err.contains("drops column m, whose place before is not known"), "{}", ran.err);
         assert!(ran.err.contains("d.t"), "{}", ran.err);
     }
+    // Statistics are counted while the statements are still looked for, and anew where those move what was known.
+    let hot = |names: [&str; 2]| {
+        let json = trace(&["stats", "--format", "json", names[0], names[1], binlog]).ok();
+        serde_json::from_str::<serde_json::Value>(&json).unwrap()["hotRows"].clone()
+    };
+    let after = hot(["--ddl", ground.dump_after.to_str().unwrap()]);
+    let one = |table| serde_json::json!({"database": "d", "table": table, "key": "id=3", "changes": 1});
+    let rows = after.as_array().unwrap();
+    assert!(rows.len() == 2 && rows.contains(&one("t")) && rows.contains(&one("u")), "{after}");
+    assert_eq!(after, hot(["--schema-from", &url]));
+    let before = hot(["--ddl", ground.dump_before.to_str().unwrap()]);
+    assert_eq!(before.as_array().unwrap().len(), 4, "{before}");
     // Only what lies after the column was dropped.
     let events = trace(&["events", "--event", "ddl", binlog]).ok();
     let drop_line = events.lines().find(|line| line.contains("DROP COLUMN")).unwrap();
