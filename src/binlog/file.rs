@@ -1,13 +1,14 @@
 //! Events of a binlog file, one after the other.
 
 use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read, Seek as _, SeekFrom};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek as _, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
 use super::error::{At, BinlogError, Malformed};
 use super::frame::{FrameError, read_frame_if};
 use super::header::{Header, RawEvent};
+use super::read_ahead::ReadAhead;
 
 /// What a binlog file begins with.
 pub const MAGIC: [u8; 4] = *b"\xfebin";
@@ -18,8 +19,14 @@ const BUFFER: usize = 1 << 18;
 /// A binlog file being read.
 pub struct BinlogFile {
     name: Arc<str>,
-    reader: BufReader<Box<dyn Read + Send>>,
+    reader: Bytes,
     offset: u64,
+}
+
+/// Where the bytes come from.
+enum Bytes {
+    Buffered(BufReader<Box<dyn Read + Send>>),
+    Ahead(ReadAhead),
 }
 
 impl BinlogFile {
@@ -31,27 +38,33 @@ impl BinlogFile {
     /// Opens a file at an event's first byte. The decoder needs the file's FORMAT_DESCRIPTION before.
     pub fn open_at(path: impl AsRef<Path>, offset: u64) -> Result<Self, BinlogError> {
         let path = path.as_ref();
-        let failed = |what| move |source| BinlogError::Io { what, source };
-        let mut file = File::open(path).map_err(failed(format!("open {}", path.display())))?;
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        let first = check_magic(&name, &mut file)?;
+        let (name, mut file) = open(path)?;
+        let first = MAGIC.len() as u64;
         if offset > first {
-            let what = format!("read {} at {offset}", path.display());
-            file.seek(SeekFrom::Start(offset)).map_err(failed(what))?;
+            let what = || format!("read {} at {offset}", path.display());
+            file.seek(SeekFrom::Start(offset)).map_err(|source| BinlogError::Io { what: what(), source })?;
         }
         Ok(Self::from_reader_at(&name, Box::new(file), offset.max(first)))
     }
 
+    /// Opens a file that is gone through while nothing else is done: other threads read it before it is asked for. What
+    /// the file grows by meanwhile may be missing.
+    pub fn open_ahead(path: impl AsRef<Path>) -> Result<Self, BinlogError> {
+        let (name, file) = open(path.as_ref())?;
+        let offset = MAGIC.len() as u64;
+        Ok(Self { name: name.into(), reader: Bytes::Ahead(ReadAhead::new(file, offset)), offset })
+    }
+
     /// Reads a binlog from anything, for example standard input.
     pub fn from_reader(name: &str, mut reader: Box<dyn Read + Send>) -> Result<Self, BinlogError> {
-        let first = check_magic(name, &mut reader)?;
-        Ok(Self::from_reader_at(name, reader, first))
+        check_magic(name, &mut reader)?;
+        Ok(Self::from_reader_at(name, reader, MAGIC.len() as u64))
     }
 
     /// Reads a binlog's rest, whose first byte is an event's at `offset`. The decoder needs the file's
     /// FORMAT_DESCRIPTION before.
     pub fn from_reader_at(name: &str, reader: Box<dyn Read + Send>, offset: u64) -> Self {
-        Self { name: name.into(), reader: BufReader::with_capacity(BUFFER, reader), offset }
+        Self { name: name.into(), reader: Bytes::Buffered(BufReader::with_capacity(BUFFER, reader)), offset }
     }
 
     /// The file's name without its folder.
@@ -107,15 +120,56 @@ impl BinlogFile {
     }
 }
 
-/// Reads what a binlog begins with; gives the offset of its first event.
-fn check_magic(name: &str, reader: &mut impl Read) -> Result<u64, BinlogError> {
+/// Opens a file and reads its magic; with the name for positions.
+fn open(path: &Path) -> Result<(String, File), BinlogError> {
+    let mut file = File::open(path)
+        .map_err(|source| BinlogError::Io { what: format!("open {}", path.display()), source })?;
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    check_magic(&name, &mut file)?;
+    Ok((name, file))
+}
+
+/// Reads what a binlog begins with.
+fn check_magic(name: &str, reader: &mut impl Read) -> Result<(), BinlogError> {
     let mut magic = [0; MAGIC.len()];
     match reader.read_exact(&mut magic) {
         Err(source) if source.kind() != ErrorKind::UnexpectedEof => {
             Err(BinlogError::Io { what: format!("read {name} at 0"), source })
         }
-        Ok(()) if magic == MAGIC => Ok(MAGIC.len() as u64),
+        Ok(()) if magic == MAGIC => Ok(()),
         Ok(()) if magic == MAGIC_ENCRYPTED => Err(BinlogError::Encrypted { file: name.into() }),
         _ => Err(BinlogError::NotABinlog { file: name.into() }),
+    }
+}
+
+impl Read for Bytes {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Buffered(reader) => reader.read(out),
+            Self::Ahead(reader) => reader.read(out),
+        }
+    }
+
+    fn read_exact(&mut self, out: &mut [u8]) -> io::Result<()> {
+        match self {
+            Self::Buffered(reader) => reader.read_exact(out),
+            Self::Ahead(reader) => reader.read_exact(out),
+        }
+    }
+}
+
+impl BufRead for Bytes {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        match self {
+            Self::Buffered(reader) => reader.fill_buf(),
+            Self::Ahead(reader) => reader.fill_buf(),
+        }
+    }
+
+    fn consume(&mut self, amount: usize) {
+        match self {
+            Self::Buffered(reader) => reader.consume(amount),
+            Self::Ahead(reader) => reader.consume(amount),
+        }
     }
 }

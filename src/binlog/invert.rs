@@ -43,7 +43,8 @@ impl RowsEvent<'_> {
         write_packed(self.table.columns.len(), out);
         out.extend_from_slice(self.after.bits);
         out.extend_from_slice(self.before.bits);
-        let mut rows = Vec::new();
+        out.reserve(self.data.len());
+        let mut rows = Vec::with_capacity(self.data.len());
         let mut ends = Vec::new();
         self.swap_images(&mut rows, &mut ends).map_err(|e| e.at(&self.at))?;
         let mut count = 0;

@@ -23,6 +23,7 @@ mod mariadb;
 mod metadata;
 mod payload;
 mod query;
+mod read_ahead;
 mod rows;
 mod server_error;
 mod server_id;

@@ -66,13 +66,13 @@ impl State {
             return Err(Malformed("its length is not what its header says").at(&at));
         }
         let position = self.place(&header, raw.start);
-        let at = At::new(&header, &position);
+        let at = || At::new(&header, &position);
         let mut end = raw.bytes.len();
-        if self.checksum_of(&header, &raw.bytes, c.rest()).map_err(|e| e.at(&at))? == Checksum::Crc32 {
+        if self.checksum_of(&header, &raw.bytes, c.rest()).map_err(|e| e.at(&at()))? == Checksum::Crc32 {
             end = end
                 .checked_sub(CHECKSUM_LEN)
                 .filter(|end| *end >= HEADER_LEN)
-                .ok_or_else(|| Malformed::SHORT.at(&at))?;
+                .ok_or_else(|| Malformed::SHORT.at(&at()))?;
             if self.verify {
                 verify(&raw.bytes, &header, at)?;
             }
@@ -126,7 +126,7 @@ impl State {
         compressed: bool,
         bytes: &'a [u8],
     ) -> Result<Event<'a>, BinlogError> {
-        let at = At::new(&header, &position);
+        let at = || At::new(&header, &position);
         let c = Cursor::new(bytes);
         let body = match header.event_type {
             EventType::WRITE_ROWS
@@ -135,17 +135,17 @@ impl State {
             | EventType::PARTIAL_UPDATE_ROWS
             | EventType::WRITE_ROWS_V1
             | EventType::UPDATE_ROWS_V1
-            | EventType::DELETE_ROWS_V1 => self.rows(header.event_type, c, at)?,
+            | EventType::DELETE_ROWS_V1 => self.rows(header.event_type, c, at())?,
             EventType::FORMAT_DESCRIPTION | EventType::TRANSACTION_PAYLOAD if compressed => {
-                return Err(Malformed("it is within a TRANSACTION_PAYLOAD").at(&at));
+                return Err(Malformed("it is within a TRANSACTION_PAYLOAD").at(&at()));
             }
-            _ => match self.plain(&header, c).map_err(|e| e.at(&at))? {
+            _ => match self.plain(&header, c).map_err(|e| e.at(&at()))? {
                 Some(body) => body,
                 None if header.is_ignorable() => {
                     self.ignored += 1;
                     Body::Ignored
                 }
-                None => return Err(BinlogError::UnknownEvent { at }),
+                None => return Err(BinlogError::UnknownEvent { at: at() }),
             },
         };
         if let (Body::Rotate { file, offset, .. }, true) = (&body, self.stream) {
@@ -242,11 +242,11 @@ pub(super) fn sums(bytes: &[u8], header: &Header) -> Option<(u32, u32)> {
     Some((u32::from_le_bytes(*stored), hasher.finalize()))
 }
 
-fn verify(bytes: &[u8], header: &Header, at: At) -> Result<(), BinlogError> {
+fn verify(bytes: &[u8], header: &Header, at: impl FnOnce() -> At) -> Result<(), BinlogError> {
     match sums(bytes, header) {
         Some((stored, computed)) if stored == computed => Ok(()),
-        Some((stored, computed)) => Err(BinlogError::Checksum { at, stored, computed }),
-        None => Err(Malformed::SHORT.at(&at)),
+        Some((stored, computed)) => Err(BinlogError::Checksum { at: at(), stored, computed }),
+        None => Err(Malformed::SHORT.at(&at())),
     }
 }
 

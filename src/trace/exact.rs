@@ -28,6 +28,7 @@ pub(super) struct Exact<'r> {
     /// How the events of this part end.
     checksum: Checksum,
     pub(super) written: u64,
+    body: Vec<u8>,
     events: Vec<u8>,
     warnings: Vec<String>,
 }
@@ -40,6 +41,7 @@ impl<'r> Exact<'r> {
             draft: Draft::new(true),
             checksum,
             written: 0,
+            body: Vec::new(),
             events: Vec::new(),
             warnings: Vec::new(),
         }
@@ -122,8 +124,8 @@ impl Output for Exact<'_> {
             undoable_by_event(rows, self.request, known)?;
             None
         };
-        let mut body = Vec::new();
-        let (event_type, count) = rows.write_inverted(keep.as_deref(), &mut body)?;
+        self.body.clear();
+        let (event_type, count) = rows.write_inverted(keep.as_deref(), &mut self.body)?;
         if count == 0 {
             return Ok(0);
         }
@@ -143,7 +145,7 @@ impl Output for Exact<'_> {
         };
         self.events.clear();
         write_event(&like, EventType::TABLE_MAP, rows.table.event_body(), self.checksum, &mut self.events);
-        write_event(&like, event_type, &body, self.checksum, &mut self.events);
+        write_event(&like, event_type, &self.body, self.checksum, &mut self.events);
         let (events, request) = (&self.events, self.request);
         self.draft.pieces.push(|out| {
             if request.with_original {

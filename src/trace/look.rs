@@ -44,6 +44,8 @@ pub(super) struct Asked<'r> {
     pub(super) request: &'r Request,
     /// A chunk ends at this file and offset, whatever its size.
     pub(super) border: Option<(usize, u64)>,
+    /// Nothing else is done meanwhile: threads may read ahead.
+    pub(super) alone: bool,
     /// Counts what is looked at, and may stop it.
     pub(super) progress: Option<&'r Progress>,
 }
@@ -153,7 +155,7 @@ impl Look<'_> {
         last: bool,
         before: Option<String>,
     ) -> Result<(), TraceError> {
-        let mut file = BinlogFile::open(path)?;
+        let mut file = if self.asked.alone { BinlogFile::open_ahead(path)? } else { BinlogFile::open(path)? };
         if !self.asked.request.allow_gaps {
             self.follows.begin(file.name())?;
         }
@@ -175,7 +177,9 @@ impl Look<'_> {
             };
             self.count(&header)?;
             if !matters {
-                if place.tx.is_none() && is_rows(header.event_type) {
+                if header.event_type == EventType::XID {
+                    self.close(&mut place, file.offset(), None);
+                } else if place.tx.is_none() && is_rows(header.event_type) {
                     place.wanted = true; // rows without a beginning: an old server's
                     place.times = Some(ANY_TIME);
                 }
@@ -331,7 +335,6 @@ impl Look<'_> {
                     QueryKind::XaEnd(_) | QueryKind::Savepoint | QueryKind::RollbackToSavepoint => {}
                 }
             }
-            Body::Xid(_) => self.close(place, end, None),
             Body::XaPrepare { xid, one_phase } => self.close(place, end, (!one_phase).then_some(xid)),
             Body::PreviousGtids(set) if !self.asked.request.allow_gaps => {
                 self.follows.previous(set, place.before.as_deref())?;
@@ -363,13 +366,12 @@ fn is_rows(event_type: EventType) -> bool {
     matches!(event_type.0, 23..=25 | 30..=32 | 39 | 166..=171)
 }
 
-/// Events that a look is about.
+/// Events that a look reads; of others it knows enough by their type.
 fn matters(event_type: EventType) -> bool {
     matches!(
         event_type,
         EventType::QUERY
             | EventType::MARIADB_QUERY_COMPRESSED
-            | EventType::XID
             | EventType::FORMAT_DESCRIPTION
             | EventType::GTID
             | EventType::ANONYMOUS_GTID

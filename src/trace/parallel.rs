@@ -49,7 +49,8 @@ pub(super) fn files(
         check_head(&files, place, checkpoint)?;
     }
     let border = place.as_ref().map(|place| (place.input, place.offset));
-    let survey = Survey::new(files, &Asked { request, border, progress: None }, (names, from_end))?;
+    let asked = Asked { request, border, alone: request.threads > 1, progress: None };
+    let survey = Survey::new(files, &asked, (names, from_end))?;
     if let (Some(place), Some(checkpoint), false) = (&place, &job.checkpoint, survey.border_met) {
         return Err(checkpoint.refused(&format!("no transaction of {} ends at {}", place.file, place.offset)));
     }
@@ -74,7 +75,7 @@ fn needs_no_survey(job: &Job<'_>, from_end: bool) -> bool {
 /// beginning, so that keys of rows may have had wrong names: then nothing is counted yet.
 fn read_once(job: &mut Job<'_>, files: &[PathBuf], names: &Names) -> Result<bool, TraceError> {
     let request = job.request;
-    let asked = Asked { request, border: None, progress: None };
+    let asked = Asked { request, border: None, alone: false, progress: None };
     let read_before = job.progress.read.load(Ordering::Relaxed);
     let warnings = job.outcome.warnings.len();
     let mut found = Ok(Found::default());
@@ -227,7 +228,8 @@ fn chunk_part(
         if walk.idle() { done } else { walk.abandon(out).and(done) }
     });
     let mut part = sink.finish(walk.counts);
-    part.error = walked.err();
+    let settled = part.pieces.settle().map_err(TraceError::io("the spill file"));
+    part.error = walked.and(settled).err();
     part
 }
 

@@ -78,6 +78,19 @@ impl Pieces {
         self.spilled.as_ref().map_or(Ok(()), |file| file.set_len(len))
     }
 
+    /// Nothing more is added: lays out what is in memory as it is read, so that whoever drains it need not.
+    pub(super) fn settle(&mut self) -> io::Result<()> {
+        if self.backward && self.spilled.is_none() {
+            let mut ordered = Vec::with_capacity(self.data.len());
+            let (rest, _) = backward(&self.data, &mut ordered)?;
+            if rest != 0 {
+                return Err(broken());
+            }
+            (self.data, self.backward) = (ordered, false);
+        }
+        Ok(())
+    }
+
     /// Writes everything in the direction it is read in, and forgets it.
     pub(super) fn drain(&mut self, out: &mut dyn Write) -> io::Result<()> {
         if self.backward {
@@ -185,11 +198,16 @@ mod tests {
             let mut out = Vec::new();
             pieces.drain(&mut out).unwrap();
             assert!(out == all.concat());
-            let (mut pieces, mut all) = filled(true, sizes);
-            all.reverse();
-            out.clear();
-            pieces.drain(&mut out).unwrap();
-            assert!(out == all.concat(), "{sizes:?}");
+            for settled in [false, true] {
+                let (mut pieces, mut all) = filled(true, sizes);
+                all.reverse();
+                if settled {
+                    pieces.settle().unwrap();
+                }
+                out.clear();
+                pieces.drain(&mut out).unwrap();
+                assert!(out == all.concat(), "{sizes:?}");
+            }
         }
     }
 
