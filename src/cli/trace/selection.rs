@@ -10,9 +10,7 @@ use crate::model::GtidSet;
 use crate::trace::{EventKind, Predicate, Selection, TraceError};
 
 pub(super) fn selection(args: &SelectionArgs) -> Result<Selection, TraceError> {
-    let zone = TimeZone::get(&args.time_zone).map_err(|_| {
-        option(format!("--time-zone {:?}: write for example UTC or Europe/Berlin", args.time_zone))
-    })?;
+    let zone = zone(&args.time_zone)?;
     let time =
         |name: &str, text: &Option<String>| text.as_deref().map(|text| moment(name, text, &zone)).transpose();
     let gtids = |name: &str, text: &Option<String>| -> Result<Option<GtidSet>, TraceError> {
@@ -54,6 +52,15 @@ pub(super) fn selection(args: &SelectionArgs) -> Result<Selection, TraceError> {
 
 fn option(text: String) -> TraceError {
     TraceError::Option(text)
+}
+
+/// A zone by its name. UTC is there without the system's files of zones, and without looking through them.
+fn zone(name: &str) -> Result<TimeZone, TraceError> {
+    if name.eq_ignore_ascii_case("UTC") {
+        return Ok(TimeZone::UTC);
+    }
+    TimeZone::get(name)
+        .map_err(|_| option(format!("--time-zone {name:?}: write for example UTC or Europe/Berlin")))
 }
 
 /// Microseconds since 1970 of `2026-11-21 14:05:00[.5]`, with or without an offset.
