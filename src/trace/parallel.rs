@@ -209,6 +209,9 @@ fn chunk_part(
     walk.first_file = chunk.file == 0;
     walk.last_file = chunk.file + 1 == files.len();
     let mut sink = Sink::new(request, fates, chunk.checksum);
+    if let Some(pieces) = sink.pieces() {
+        pieces.expect((chunk.end - chunk.start) * 3 / 2);
+    }
     let mut decoder = Decoder::new();
     decoder.verify_checksums(request.verify_checksums);
     decoder.set_file(file.name());

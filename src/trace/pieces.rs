@@ -27,6 +27,11 @@ impl Pieces {
         Self { backward, ..Self::default() }
     }
 
+    /// About so many bytes will come: memory for them is taken once.
+    pub(super) fn expect(&mut self, bytes: u64) {
+        self.data.reserve(usize::try_from(bytes).map_or(IN_MEMORY, |bytes| bytes.min(IN_MEMORY)));
+    }
+
     /// All bytes so far: a place to [`Pieces::truncate`] to.
     pub(super) fn len(&self) -> u64 {
         self.filed + self.data.len() as u64
