@@ -166,7 +166,12 @@ impl Rig {
         // Whatever came late would show now that nothing is pending.
         let again = self.checker.check(&self.opts, &self.search, &self.index).await;
         assert_eq!(again, Ok(count), "{what}: it did not stay equal\n{}", self.operator.log_tail(40));
-        assert_eq!(self.metric("dead_letters").await, 0, "{what}\n{}", self.operator.log_tail(40));
+        // told a moment after the documents were there
+        let refused = async || match self.metric("dead_letters").await {
+            0 => Ok(()),
+            letters => Err(format!("{letters} dead letters")),
+        };
+        self.operator.wait_until(&format!("{what}, none refused"), PATIENCE, refused).await;
         count
     }
 
