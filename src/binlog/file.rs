@@ -47,8 +47,8 @@ impl BinlogFile {
         Ok(Self::from_reader_at(&name, Box::new(file), offset.max(first)))
     }
 
-    /// Opens a file that is gone through while nothing else is done: other threads read it before it is asked for. What
-    /// the file grows by meanwhile may be missing.
+    /// Opens a file that is gone through while nothing else is done: other threads read it before it is asked for. Of one
+    /// that grows meanwhile the end may lie within an event.
     pub fn open_ahead(path: impl AsRef<Path>) -> Result<Self, BinlogError> {
         let (name, file) = open(path.as_ref())?;
         let offset = MAGIC.len() as u64;

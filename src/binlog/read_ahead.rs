@@ -76,10 +76,11 @@ impl BufRead for ReadAhead {
             let ended = || io::Error::other("a thread that reads has ended");
             if let Some((_, spare)) = self.readers.get((self.turn + READERS - 1) % READERS) {
                 let _ = spare.send(std::mem::take(&mut self.block)); // it may have come to the end
+                self.taken = 0;
             }
             let (blocks, _) = self.readers.get(self.turn % READERS).ok_or_else(ended)?;
             self.block = blocks.recv().map_err(|_| ended())??;
-            (self.turn, self.taken) = (self.turn + 1, 0);
+            self.turn += 1;
             self.is_last = self.block.len() < BLOCK;
         }
         Ok(self.block.get(self.taken..).unwrap_or_default())

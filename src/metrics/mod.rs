@@ -122,7 +122,7 @@ macro_rules! task_metrics {
 
 task_metrics! {
     IntGaugeVec Gauge lag_seconds = "lag_seconds": "Age of the oldest change that is not in the index yet; 0 when caught up.";
-    IntGaugeVec Gauge watermark_timestamp_seconds = "watermark_timestamp_seconds": "Everything committed before this time is in the index or among the dead letters; in seconds since 1970.";
+    IntGaugeVec Gauge watermark_timestamp_seconds = "watermark_timestamp_seconds": "What the source committed before this time is in the index or among the dead letters: the oldest waiting change's commit, else when the source was last asked; in seconds since 1970.";
     IntGaugeVec Gauge pending_ids = "pending_ids": "Ids that wait or are in flight.";
     IntGaugeVec Gauge in_flight_batches = "in_flight_batches": "Batches being read or written.";
     IntGaugeVec Gauge dead_letters = "dead_letters": "Documents that were refused and have not been healed.";

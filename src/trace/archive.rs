@@ -92,8 +92,12 @@ impl Archive {
                 "two files are called {twice}: places would not say which; rename one"
             )));
         }
-        let asked =
-            Asked { request: &request, border: None, alone: request.threads > 1, progress: Some(progress) };
+        let asked = Asked {
+            alone: request.threads > 1,
+            progress: Some(progress),
+            counts: true,
+            ..Asked::of(&request)
+        };
         let mut survey = Survey::new(files, &asked, (schema.names, schema.as_of.is_some()))?;
         warnings.extend(survey.broken.take().map(|broken| broken.to_string()));
         let within = Arc::new(std::mem::take(&mut request.selection));

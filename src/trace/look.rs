@@ -46,8 +46,19 @@ pub(super) struct Asked<'r> {
     pub(super) border: Option<(usize, u64)>,
     /// Nothing else is done meanwhile: threads may read ahead.
     pub(super) alone: bool,
-    /// Counts what is looked at, and may stop it.
+    /// It ends with the first statement that does not fit the tables: they are from after it.
+    pub(super) while_fitting: bool,
+    /// May stop it.
     pub(super) progress: Option<&'r Progress>,
+    /// What is looked at counts as read.
+    pub(super) counts: bool,
+}
+
+impl<'r> Asked<'r> {
+    /// All that there is, beside other work.
+    pub(super) fn of(request: &'r Request) -> Self {
+        Self { request, border: None, alone: false, while_fitting: false, progress: None, counts: false }
+    }
 }
 
 /// What was found, beside the chunks.
@@ -56,6 +67,8 @@ pub(super) struct Found {
     pub(super) fates: Fates,
     /// The statements that move the schema.
     pub(super) ddl: Vec<Ddl>,
+    /// A statement does not fit the tables.
+    pub(super) misfit: bool,
     /// Where the input ends too early.
     pub(super) broken: Option<TraceError>,
     /// The border that was asked for lies between two transactions.
@@ -244,7 +257,9 @@ impl Look<'_> {
 
     fn count(&self, header: &Header) -> Result<(), TraceError> {
         let Some(progress) = self.asked.progress else { return Ok(()) };
-        progress.read.fetch_add(header.length.into(), Ordering::Relaxed);
+        if self.asked.counts {
+            progress.read.fetch_add(header.length.into(), Ordering::Relaxed);
+        }
         progress.check_stop(false)
     }
 
@@ -325,7 +340,8 @@ impl Look<'_> {
                             && ddl.moves()
                         {
                             // What does not fit is said by the rows that it concerns.
-                            let _ = Arc::make_mut(&mut self.names).apply(&ddl);
+                            self.found.misfit |= Arc::make_mut(&mut self.names).apply(&ddl).is_err();
+                            self.unwanted |= self.found.misfit && self.asked.while_fitting;
                             self.found.ddl.push(ddl);
                         }
                         if !place.begun {

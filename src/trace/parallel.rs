@@ -49,7 +49,8 @@ pub(super) fn files(
         check_head(&files, place, checkpoint)?;
     }
     let border = place.as_ref().map(|place| (place.input, place.offset));
-    let asked = Asked { request, border, alone: request.threads > 1, progress: None };
+    let stop = job.checkpoint.is_none().then_some(job.progress);
+    let asked = Asked { border, alone: request.threads > 1, progress: stop, ..Asked::of(request) };
     let survey = Survey::new(files, &asked, (names, from_end))?;
     if let (Some(place), Some(checkpoint), false) = (&place, &job.checkpoint, survey.border_met) {
         return Err(checkpoint.refused(&format!("no transaction of {} ends at {}", place.file, place.offset)));
@@ -71,27 +72,36 @@ fn needs_no_survey(job: &Job<'_>, from_end: bool) -> bool {
     job.checkpoint.is_none() && (form == Form::Events || (form == Form::Stats && !by_names))
 }
 
-/// Reads chunks while the next ones are looked for. False where the tables turned out to be others than these at the
-/// beginning, so that keys of rows may have had wrong names: then nothing is counted yet.
+/// Reads chunks while the next ones are looked for. False where the tables are, or may be, others than these at the
+/// beginning, so that keys of rows could have wrong names: then nothing is counted yet.
 fn read_once(job: &mut Job<'_>, files: &[PathBuf], names: &Names) -> Result<bool, TraceError> {
-    let request = job.request;
-    let asked = Asked { request, border: None, alone: false, progress: None };
-    let read_before = job.progress.read.load(Ordering::Relaxed);
+    let (request, progress) = (job.request, job.progress);
+    let names_matter = request.form == Form::Stats && names.len() > 0;
+    let asked = Asked { while_fitting: names_matter, progress: Some(progress), ..Asked::of(request) };
+    let read_before = progress.read.load(Ordering::Relaxed);
     let warnings = job.outcome.warnings.len();
     let mut found = Ok(Found::default());
     let done = chunks(job, files, &Arc::new(Fates::looked_at()), |give| {
         found = look(files, &asked, Arc::new(names.clone()), &mut |chunk| give(Arc::new(chunk)));
     });
-    let found = found.inspect_err(|_| job.outcome.stats = None)?; // what is counted is not contiguous
-    done?;
-    if request.form == Form::Stats && names.at_beginning(found.ddl.iter(), false).is_some() {
-        job.progress.read.store(read_before, Ordering::Relaxed);
-        job.shared = Arc::default();
-        job.outcome.warnings.truncate(warnings);
-        job.outcome.counts = Counts::default();
-        job.outcome.stats = None;
-        return Ok(false);
+    let stopped = job.check_stop();
+    if names_matter && stopped.is_ok() {
+        let is_sure = |found: &Found| !found.misfit && names.at_beginning(found.ddl.iter(), false).is_none();
+        // after an error in a chunk it was not looked to the end
+        if done.is_err() || found.as_ref().is_ok_and(|found| !is_sure(found)) {
+            progress.read.store(read_before, Ordering::Relaxed);
+            job.shared = Arc::default();
+            job.outcome.warnings.truncate(warnings);
+            job.outcome.counts = Counts::default();
+            job.outcome.stats = None;
+            return Ok(false);
+        }
     }
+    if let (true, Some(stats), Err(_)) = (names_matter, &mut job.outcome.stats, &stopped) {
+        stats.forget_rows();
+    }
+    done?;
+    let found = found.inspect_err(|_| job.outcome.stats = None)?; // what is counted is not contiguous
     found.broken.map_or(Ok(true), Err)
 }
 

@@ -155,6 +155,11 @@ impl Stats {
         self.ddl.truncate(MAX_DDL);
     }
 
+    /// Forgets which rows changed often: their keys may have wrong names.
+    pub(in crate::trace) fn forget_rows(&mut self) {
+        self.hot = Top::new(MAX_HOT);
+    }
+
     fn widen(&mut self) -> bool {
         let Some(wider) = WIDTHS.iter().find(|width| **width > self.width && !self.fixed_width) else {
             return false;

@@ -96,6 +96,8 @@ async fn a_missing_file_is_named() {
             assert!(ran.err.contains("binlog.000003 does not follow binlog.000001"), "{}", ran.err);
             assert!(!ran.out.contains("transactions"), "{}", ran.out);
         }
+        let ran = trace(&with(&["events"], &gap));
+        assert!(ran.code == 1 && ran.err.contains("does not follow binlog.000001"), "{}", ran.err);
         let ran = trace(&with(&["stats", "--allow-gaps"], &gap));
         assert_eq!(ran.code, 0, "{}", ran.err);
         let swapped = [files[1].clone(), files[0].clone()];

@@ -98,6 +98,36 @@ async fn a_later_schema_gives_no_wrong_names() {
     assert_eq!(statements(&ran.ok()), RIGHT[2..]);
 }
 
+/// The statement that shows that the schema is from after it may lie where nobody can read any more.
+#[tokio::test]
+async fn statistics_of_a_damaged_file_have_no_wrong_names() {
+    let server = MysqlServer::start(MysqlOptions::default()).await;
+    let scratch = Scratch::new("trace-damaged");
+    server.run(&["CREATE DATABASE d", "CREATE TABLE d.w (a INT PRIMARY KEY, b INT)"]).await;
+    server.flush_logs().await;
+    server.run(&["INSERT INTO d.w VALUES (1, 50)", "INSERT INTO d.w VALUES (2, 60)"]).await;
+    let damage = server.binlogs().await.pop().unwrap();
+    let at = std::fs::metadata(&damage).unwrap().len() as usize - 40; // the rows of the second, before its XID
+    server.run(&["ALTER TABLE d.w MODIFY a INT NOT NULL AFTER b"]).await;
+    server.flush_logs().await;
+    let mut bytes = std::fs::read(&damage).unwrap();
+    bytes[at] ^= 1;
+    let damaged = scratch.path().join(damage.file_name().unwrap());
+    std::fs::write(&damaged, bytes).unwrap();
+    let after = dump(&server, "d", &scratch);
+    let args = |ddl| ["stats", "--format", "json", "--ddl", ddl, damaged.to_str().unwrap()];
+    let ran = trace(&args(after.to_str().unwrap()));
+    assert!(ran.code != 0 && ran.err.contains("checksum"), "{}", ran.err);
+    let counted: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(counted["total"]["inserted"], 1, "{counted}");
+    assert_eq!(counted["hotRows"], serde_json::json!([]), "b is no a");
+    let before = scratch.path().join("before.sql");
+    std::fs::write(&before, "CREATE TABLE d.w (a INT PRIMARY KEY, b INT)").unwrap();
+    let counted: serde_json::Value =
+        serde_json::from_str(&trace(&args(before.to_str().unwrap())).out).unwrap();
+    assert_eq!(counted["hotRows"][0]["key"], "a=1", "{counted}");
+}
+
 #[tokio::test]
 async fn names_of_full_metadata_come_first() {
     let ground = ground(true).await;
