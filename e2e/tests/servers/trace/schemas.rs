@@ -104,10 +104,12 @@ async fn statistics_of_a_damaged_file_have_no_wrong_names() {
     let server = MysqlServer::start(MysqlOptions::default()).await;
     let scratch = Scratch::new("trace-damaged");
     server.run(&["CREATE DATABASE d", "CREATE TABLE d.w (a INT PRIMARY KEY, b INT)"]).await;
+    server.run(&["CREATE TABLE d.much (x LONGTEXT)"]).await;
     server.flush_logs().await;
     server.run(&["INSERT INTO d.w VALUES (1, 50)", "INSERT INTO d.w VALUES (2, 60)"]).await;
     let damage = server.binlogs().await.pop().unwrap();
     let at = std::fs::metadata(&damage).unwrap().len() as usize - 40; // the rows of the second, before its XID
+    server.run(&["INSERT INTO d.much VALUES (REPEAT('x', 2500000))"; 12]).await; // farther than it is looked ahead
     server.run(&["ALTER TABLE d.w MODIFY a INT NOT NULL AFTER b"]).await;
     server.flush_logs().await;
     let mut bytes = std::fs::read(&damage).unwrap();
