@@ -142,6 +142,15 @@ impl RowsEvent<'_> {
         Rows { event: self, rest: Cursor::new(self.data), begun: false }
     }
 
+    /// How many rows there are: each is stepped over.
+    pub fn count(&self) -> Result<u64, BinlogError> {
+        let (mut rows, mut count) = (self.rows(), 0);
+        while rows.next()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+
     /// Decodes every column of every row in one pass: the fastest way to see all.
     pub fn visit(&self, visitor: &mut impl RowVisitor) -> Result<(), BinlogError> {
         let mut rows = self.rows();

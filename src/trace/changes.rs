@@ -143,10 +143,7 @@ impl<'r> Changes<'r> {
         rows: &RowsEvent<'_>,
         error: &TraceError,
     ) -> Result<u64, TraceError> {
-        let (mut count, mut iterator) = (0, rows.rows());
-        while iterator.next()?.is_some() {
-            count += 1;
-        }
+        let count = rows.count()?;
         self.draft.begin();
         self.draft.pending.rows += count;
         self.draft.pieces.push(|out| {

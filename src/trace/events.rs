@@ -20,7 +20,7 @@ pub(super) struct Events<'r> {
     /// Its statements are events.
     pub(super) draft: Draft,
     pub(super) written: u64,
-    /// Rows of the event that was written last.
+    /// Rows of the event that was seen last, where it was written.
     rows: u64,
 }
 
@@ -29,15 +29,10 @@ impl<'r> Events<'r> {
         Self { request, draft: Draft::new(false), written: 0, rows: 0 }
     }
 
-    fn selects_rows(&self, rows: &RowsEvent<'_>) -> bool {
-        let selection = &self.request.selection;
-        selection.holds_rows(rows.kind) && selection.holds_table(&rows.table.name)
-    }
-
     fn selects(&self, body: &Body<'_>) -> bool {
         let selection = &self.request.selection;
         match body {
-            Body::Rows(rows) => self.selects_rows(rows),
+            Body::Rows(rows) => selection.holds_rows(rows.kind) && selection.holds_table(&rows.table.name),
             Body::TableMap(table) => selection.holds_table(&table.name),
             Body::Query(query) if query.kind == crate::binlog::QueryKind::Other => {
                 selection.holds_kind(EventKind::Ddl) && !selection.chooses_tables()
@@ -65,20 +60,12 @@ fn write_event(event: &Event<'_>, out: &mut Vec<u8>) -> Result<u64, TraceError> 
         out.extend_from_slice(b",\"compressed\":true");
     }
     let rows = match &event.body {
-        Body::Rows(rows) => count(rows)?,
+        Body::Rows(rows) => rows.count()?,
         _ => 0,
     };
     write_body(&event.body, rows, out);
     out.extend_from_slice(b"}\n");
     Ok(rows)
-}
-
-fn count(rows: &RowsEvent<'_>) -> Result<u64, TraceError> {
-    let (mut count, mut iterator) = (0, rows.rows());
-    while iterator.next()?.is_some() {
-        count += 1;
-    }
-    Ok(count)
 }
 
 fn text(name: &str, text: &str, out: &mut Vec<u8>) {
@@ -158,6 +145,7 @@ impl Output for Events<'_> {
         if matches!(event.body, Body::Gtid(_)) {
             self.draft.begin_anew();
         }
+        self.rows = 0;
         if !self.selects(&event.body) {
             return Ok(());
         }
@@ -173,11 +161,10 @@ impl Output for Events<'_> {
     fn rows(
         &mut self,
         _tx: &Transaction,
-        rows: &RowsEvent<'_>,
+        _rows: &RowsEvent<'_>,
         _known: &mut Known,
     ) -> Result<u64, TraceError> {
-        // it has been written just now
-        Ok(if self.selects_rows(rows) { self.rows } else { 0 })
+        Ok(self.rows)
     }
 
     fn statement(&mut self, _tx: &Transaction, _statement: &Statement<'_>) -> Result<(), TraceError> {

@@ -67,8 +67,6 @@ pub(super) struct Found {
     pub(super) fates: Fates,
     /// The statements that move the schema.
     pub(super) ddl: Vec<Ddl>,
-    /// A statement does not fit the tables.
-    pub(super) misfit: bool,
     /// Where the input ends too early.
     pub(super) broken: Option<TraceError>,
     /// The border that was asked for lies between two transactions.
@@ -340,8 +338,8 @@ impl Look<'_> {
                             && ddl.moves()
                         {
                             // What does not fit is said by the rows that it concerns.
-                            self.found.misfit |= Arc::make_mut(&mut self.names).apply(&ddl).is_err();
-                            self.unwanted |= self.found.misfit && self.asked.while_fitting;
+                            let misfit = Arc::make_mut(&mut self.names).apply(&ddl).is_err();
+                            self.unwanted |= misfit && self.asked.while_fitting;
                             self.found.ddl.push(ddl);
                         }
                         if !place.begun {

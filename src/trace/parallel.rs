@@ -86,7 +86,8 @@ fn read_once(job: &mut Job<'_>, files: &[PathBuf], names: &Names) -> Result<bool
     });
     let stopped = job.check_stop();
     if names_matter && stopped.is_ok() {
-        let is_sure = |found: &Found| !found.misfit && names.at_beginning(found.ddl.iter(), false).is_none();
+        // it is not where the look ended with a misfit
+        let is_sure = |found: &Found| names.at_beginning(found.ddl.iter(), false).is_none();
         // after an error in a chunk it was not looked to the end
         if done.is_err() || found.as_ref().is_ok_and(|found| !is_sure(found)) {
             progress.read.store(read_before, Ordering::Relaxed);

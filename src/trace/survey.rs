@@ -35,7 +35,7 @@ impl Survey {
             chunks.push(chunk);
             true
         })?;
-        let Found { fates, ddl, broken, border_met, .. } = found;
+        let Found { fates, ddl, broken, border_met } = found;
         if let Some(beginning) = names.at_beginning(ddl.iter(), from_end) {
             let mut names = Arc::new(beginning);
             let mut statements = ddl.iter();

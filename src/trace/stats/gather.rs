@@ -302,10 +302,7 @@ impl Output for Gather<'_> {
             self.keyed(rows, known)
         };
         let Some(chosen) = chosen else {
-            let (mut iterator, mut count) = (rows.rows(), 0);
-            while iterator.next()?.is_some() {
-                count += 1;
-            }
+            let count = rows.count()?;
             self.count(rows, count);
             return Ok(count);
         };
