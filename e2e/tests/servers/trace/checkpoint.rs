@@ -1,5 +1,6 @@
 //! `--checkpoint`: a trace that is killed and started again writes what one run would have written.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use e2e::operator::binary;
 use e2e::process::Process;
 use e2e::{Answer, FileServer, MysqlOptions, MysqlServer, Scratch, wait_until};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::inputs::{three_files, with};
@@ -22,6 +24,19 @@ fn start(args: &[&str], scratch: &Scratch) -> Process {
 /// The checkpoint's content, once there is one.
 fn saved(path: &Path) -> Option<Value> {
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+/// Runs to the end, or until the output would be longer than `limit`: there the kernel kills it, in the middle of a
+/// write, however fast the machine is. The signal, if it was killed.
+async fn run_to(limit: usize, args: &[&str], scratch: &Scratch) -> Option<i32> {
+    let limited = format!("ulimit -c 0 && ulimit -f {} && exec \"$@\"", limit.div_ceil(512)); // POSIX: in 512 bytes
+    let binary = binary();
+    let own = ["-c", &limited, "sh", binary.to_str().unwrap(), "trace"];
+    let args: Vec<String> = own.iter().chain(args).map(|&arg| arg.to_owned()).collect();
+    let mut run = Process::spawn("sh", &args, &[], &scratch.path().join("log"));
+    let status = run.wait(PATIENCE).await.expect("it ends");
+    assert!(status.success() || status.signal().is_some(), "{}", run.log_tail(20));
+    status.signal()
 }
 
 /// Waits until the checkpoint is as wanted, then kills the run.
@@ -147,29 +162,15 @@ async fn files_are_gone_on_with_after_every_kill() {
         let whole = trace(&with(&[verb, "--threads", "2"], files)).ok();
         let ground = Ground::new();
         let args = ground.args(&with(&[verb, "--threads", "2"], files));
-        let mut kills = 0;
-        loop {
-            let mut run = start(&args, &ground.scratch);
-            let before = saved(&ground.checkpoint);
-            let moved = wait_until("a checkpoint, or the end", PATIENCE, async || {
-                if let Some(status) = run.ended() {
-                    assert!(status.success(), "{}", run.log_tail(20));
-                    return Ok(false);
-                }
-                if saved(&ground.checkpoint) == before { Err("not yet".into()) } else { Ok(true) }
-            })
-            .await;
-            if !moved {
-                break;
-            }
-            run.kill9();
-            kills += 1;
-            if kills % 2 == 0 {
-                append(&ground.out, b"torn");
-            }
+        let mut gone_on = 0;
+        for eighth in 1..8 {
+            gone_on += usize::from(saved(&ground.checkpoint).is_some());
+            let signal = run_to(eighth * whole.len() / 8, &args, &ground.scratch).await;
+            assert_eq!(signal, Some(Signal::XFSZ.as_raw()), "{verb}, {eighth} eighths of its output");
         }
-        assert!(kills > 0, "it was never killed");
-        assert!(ground.output() == whole, "{verb} after {kills} kills");
+        assert!(gone_on > 0, "{verb} began anew each time");
+        assert_eq!(run_to(whole.len(), &args, &ground.scratch).await, None, "{verb} comes to its end");
+        assert!(ground.output() == whole, "{verb} goes on with what is there");
     }
 }
 
