@@ -174,7 +174,7 @@ impl Labelled {
             retries: IntCounterVec::new(
                 opts::IntCounterVec(
                     "retries_total",
-                    "Attempts made again, by what failed: source, sink or store.",
+                    "Requests that failed and are made again, by what failed: source (reads and lookups), sink or store.",
                 ),
                 &["task", "component"],
             )?,
@@ -213,9 +213,9 @@ impl Labelled {
 }
 
 impl TaskMetrics {
-    /// Something is tried again: `source`, `sink` or `store`.
-    pub fn retry(&self, component: &str) {
-        self.labelled.retries.with_label_values(&[&*self.task, component]).inc();
+    /// So many things are tried again: `source`, `sink` or `store`.
+    pub fn retried(&self, component: &str, count: u64) {
+        self.labelled.retries.with_label_values(&[&*self.task, component]).inc_by(count);
     }
 
     /// Changes may have gone by unseen.
@@ -283,7 +283,7 @@ mod tests {
         task.clone().documents_written.one();
         task.lag_seconds.set(7);
         task.read_seconds.took(Duration::from_millis(3));
-        task.retry("sink");
+        task.retried("sink", 1);
         task.gap("purged");
         task.build("initial", 10, 100);
         task.condition("Ready", true);

@@ -132,6 +132,9 @@ impl Reporter {
         metrics.reconnects.add(new.reconnects - old.reconnects);
         metrics.checkpoint_saves.add(new.saves - old.saves);
         metrics.foreign_writer.add(new.foreign_writers - old.foreign_writers);
+        metrics.retried("source", new.source_retries - old.source_retries);
+        metrics.retried("sink", new.sink_retries - old.sink_retries);
+        metrics.retried("store", new.store_retries - old.store_retries);
         for _ in old.gaps..new.gaps {
             metrics.gap(gap_class(view.repairing.as_deref().unwrap_or_default()));
         }
@@ -250,4 +253,70 @@ fn readiness(view: &View, stalled: bool, connected: bool) -> (bool, &'static str
         (false, false) => "CatchingUp",
     };
     (true, reason, String::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::core::{Config, Core, Identity, Now};
+    use super::*;
+    use crate::metrics::Metrics;
+
+    /// A figure that is declared and never set would stand on every dashboard as 0.
+    #[test]
+    fn every_metric_of_the_view_is_told() {
+        let now = Now { millis: 0, unix_micros: 0 };
+        let core = Core::new(Config::default(), Identity::default(), None, Vec::new(), now);
+        let counts = Counts {
+            transactions: 2,
+            written: 3,
+            deleted: 4,
+            superseded: 5,
+            rejected: 6,
+            source_retries: 7,
+            sink_retries: 8,
+            store_retries: 9,
+            reads: 10,
+            lookups: 11,
+            saves: 12,
+            reconnects: 13,
+            gaps: 14,
+            foreign_writers: 15,
+        };
+        let view = View { counts, epoch: 16, in_flight: 17, complete_until: Some(18_000_000), ..core.view() };
+        let build = BuildProgress { keys_done: 19, keys_estimate: 20, ..BuildProgress::default() };
+        let mut status =
+            TaskStatus { lag_seconds: 21, pending_ids: 22, dead_letters: 23, ..TaskStatus::default() };
+        status.builds.insert("full".into(), build);
+        status.set(ConditionType::Ready, true, "InSync", "");
+        let stream = StreamCounts::default();
+        for (count, number) in
+            [&stream.bytes, &stream.rows, &stream.pruned, &stream.ignored].into_iter().zip(24..)
+        {
+            count.store(number, Ordering::Relaxed);
+        }
+        let metrics = Metrics::new().unwrap();
+        let task = metrics.task("orders").unwrap();
+        task.read_seconds.took(Duration::from_secs(1)); // lanes tell these two
+        task.bulk_seconds.took(Duration::from_secs(1));
+        Reporter::new(Duration::from_secs(1), &[]).metrics(&view, &status, &stream, &task);
+        let text = metrics.render().unwrap();
+        let mut values: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.rsplit(' ').next())
+            .collect();
+        values.retain(|value| *value != "0");
+        for number in 2..=27 {
+            assert!(values.contains(&number.to_string().as_str()), "nothing tells {number}:\n{text}");
+        }
+        let told = |family: &str| {
+            let of = |line: &str| {
+                line.starts_with(&format!("{family}{{")) || line.starts_with(&format!("{family}_sum{{"))
+            };
+            text.lines().any(|line| of(line) && !line.ends_with(" 0"))
+        };
+        let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+        let silent: Vec<&str> = families.filter(|family| !told(family)).collect();
+        assert!(silent.is_empty(), "{silent:?} of\n{text}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Batches: read under a version, written with it, judged id by id.
 
 use super::lane::Batch;
-use super::protocol::{Command, DeadLetter, Outcome, ReadRows, Verdict, Written};
+use super::protocol::{Command, DeadLetter, Failure, Outcome, ReadRows, Verdict, Written};
 use super::{Core, Waiter};
 use crate::model::{Class, Key};
 
@@ -9,7 +9,6 @@ use crate::model::{Class, Key};
 #[derive(Default)]
 struct Sum {
     settled: usize,
-    retries: usize,
     retry: Option<String>,
     halt: Option<String>,
     missing: Option<String>,
@@ -76,7 +75,7 @@ impl Core {
                 if age > self.config.max_age / 2 {
                     self.shrink();
                 }
-                self.source.failed(self.now.millis, failure.class, &failure.message);
+                self.source_failed(&failure);
                 self.put_back(lane);
             }
             Ok(_) if age > self.config.max_age => {
@@ -158,12 +157,12 @@ impl Core {
             }
             Written::Busy(failure) => {
                 self.shrink();
-                self.sink.failed(self.now.millis, failure.class, &failure.message);
+                self.sink_failed(failure.class, &failure.message);
                 self.put_back(lane);
             }
             Written::Failed(failure) => {
                 self.creates_may_land();
-                self.sink.failed(self.now.millis, failure.class, &failure.message);
+                self.sink_failed(failure.class, &failure.message);
                 self.put_back(lane);
             }
             Written::Verdicts(_) if overdue => {
@@ -181,6 +180,18 @@ impl Core {
         }
     }
 
+    /// Something that was asked of the source failed.
+    pub(super) fn source_failed(&mut self, failure: &Failure) {
+        self.counts.source_retries += 1;
+        self.source.failed(self.now.millis, failure.class, &failure.message);
+    }
+
+    /// Something that was asked of the index failed.
+    pub(super) fn sink_failed(&mut self, class: Class, message: &str) {
+        self.counts.sink_retries += 1;
+        self.sink.failed(self.now.millis, class, message);
+    }
+
     fn shrink(&mut self) {
         self.batch_limit = (self.batch_limit / 2).max(1);
     }
@@ -192,7 +203,6 @@ impl Core {
         let ids = batch.keys.iter().zip(batch.waiting).zip(batch.fresh).rev();
         let relieved: Vec<u64> =
             ids.filter_map(|((key, waiting), fresh)| lane.put_back(key, waiting, fresh)).collect();
-        self.counts.read_again += batch.keys.len() as u64;
         for transaction in relieved {
             self.transactions.release(transaction);
         }
@@ -263,7 +273,6 @@ impl Core {
                 self.foreign = self.foreign.max(Some(current.unwrap_or(0)));
             }
             Verdict::Retry(reason) => {
-                sum.retries += 1;
                 sum.retry = Some(reason);
             }
             Verdict::Halt(reason) => sum.halt = Some(reason),
@@ -281,7 +290,7 @@ impl Core {
             return self.gap(format!("the index is gone or was replaced: {reason}"));
         }
         if let Some(reason) = sum.halt {
-            return self.sink.failed(now, Class::Halt, &reason);
+            return self.sink_failed(Class::Halt, &reason);
         }
         if let Some(lane) = self.lanes.get_mut(lane_number).filter(|_| sum.later) {
             lane.not_before = now + LOOK_AGAIN;
@@ -290,11 +299,11 @@ impl Core {
         match (sum.settled, sum.retry) {
             (0, Some(reason)) => {
                 self.shrink();
-                self.sink.failed(now, Class::Retry, &reason);
+                self.sink_failed(Class::Retry, &reason);
             }
             (_, Some(_)) => {
                 self.shrink();
-                self.counts.read_again += sum.retries as u64;
+                self.counts.sink_retries += 1;
                 if let Some(lane) = self.lanes.get_mut(lane_number) {
                     lane.refusals = (refusals + 1).min(6);
                     lane.not_before = now + (50 << lane.refusals);

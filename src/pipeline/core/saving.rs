@@ -92,6 +92,7 @@ impl Core {
             SaveResult::Done => self.save_done(&flight),
             SaveResult::Lost(who) => self.end(Ended::Lost(who)),
             SaveResult::Failed(error) | SaveResult::Full(error) => {
+                self.counts.store_retries += 1;
                 let moving = std::mem::take(&mut self.saving.moving);
                 self.saving.moved.splice(0..0, moving);
                 self.saving.failures = (self.saving.failures + 1).min(6);
@@ -162,10 +163,12 @@ impl Core {
             }
             SaveResult::Lost(who) => self.end(Ended::Lost(who)),
             SaveResult::Failed(error) => {
+                self.counts.store_retries += 1;
                 self.letters.save_failed(self.now.millis + 1_000, true);
                 self.saving.error = Some(error);
             }
             SaveResult::Full(error) => {
+                self.counts.store_retries += 1;
                 self.letters.save_failed(self.now.millis + 5_000, false);
                 self.letters.full = true;
                 self.saving.error = Some(error);

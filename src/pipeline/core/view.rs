@@ -19,8 +19,12 @@ pub struct Counts {
     pub superseded: u64,
     /// Actions refused for good.
     pub rejected: u64,
-    /// Ids that had to be read again after a failure.
-    pub read_again: u64,
+    /// Reads, lookups and pages of the source that failed; they are tried again.
+    pub source_retries: u64,
+    /// Bulk requests and sweeps that failed, or of which a part is to be sent later; they are tried again.
+    pub sink_retries: u64,
+    /// Saves of the checkpoint and of dead letters that failed; they are tried again.
+    pub store_retries: u64,
     /// Batches read.
     pub reads: u64,
     /// Lookup pages asked for.

@@ -47,7 +47,7 @@ impl Core {
         match page {
             Err(failure) => {
                 self.lookups.answered(id, None);
-                self.source.failed(self.now.millis, failure.class, &failure.message);
+                self.source_failed(&failure);
             }
             Ok(page) => {
                 self.source.succeeded();
@@ -134,7 +134,6 @@ impl Core {
             .builds
             .running()
             .any(|b| b.spec.name == name && b.run == run && b.record.phase == BuildPhase::Sweeping);
-        let health = if sweeping { &mut self.sink } else { &mut self.source };
         match page {
             // a selection that the server does not understand is the Reindex's trouble, not the task's
             Err(failure)
@@ -145,11 +144,15 @@ impl Core {
             // of a build that was cancelled meanwhile
             Err(_) if !self.builds.running().any(|b| b.spec.name == name && b.run == run) => {}
             Err(failure) => {
-                health.failed(self.now.millis, failure.class, &failure.message);
+                if sweeping {
+                    self.sink_failed(failure.class, &failure.message);
+                } else {
+                    self.source_failed(&failure);
+                }
                 self.builds.walk_failed(name, run);
             }
             Ok(page) => {
-                health.succeeded();
+                if sweeping { &mut self.sink } else { &mut self.source }.succeeded();
                 self.page_of_build(name, run, &page);
             }
         }
