@@ -46,6 +46,7 @@ deny: ## licences, advisories and duplicates of the dependencies (cargo-deny, in
 servers: ## install the real servers that tests and demo need into the cache
 	scripts/mysql.sh install
 	scripts/elasticsearch.sh install es9
+	scripts/elasticsearch.sh install opensearch
 	scripts/nginx.sh install
 
 .PHONY: e2e

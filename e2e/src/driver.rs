@@ -48,13 +48,7 @@ impl Driver {
                 pause: Duration::from_secs(1) * WRITERS / per_second.max(1),
             };
             let mut stopped = halt.subscribe();
-            tokio::spawn(async move {
-                // A transaction that is cut in the middle is rolled back by the server.
-                tokio::select! {
-                    () = writer.run() => {}
-                    _ = stopped.wait_for(|stopped| *stopped) => {}
-                }
-            })
+            tokio::spawn(async move { writer.run(&mut stopped).await })
         });
         Self { writers: writers.collect(), halt, counts }
     }
@@ -69,7 +63,7 @@ impl Driver {
         self.counts.failed.load(Ordering::Relaxed)
     }
 
-    /// Stops the writers; the number of transactions.
+    /// Stops the writers between two transactions, so that nothing is committed later; the number of transactions.
     pub async fn stop(mut self) -> u64 {
         self.halt.send_replace(true);
         for writer in self.writers.drain(..) {
@@ -93,12 +87,15 @@ struct Writer {
 }
 
 impl Writer {
-    async fn run(mut self) {
+    async fn run(mut self, stopped: &mut watch::Receiver<bool>) {
         let mut ticks = interval(self.pause);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut conn = None;
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                _ = stopped.wait_for(|stopped| *stopped) => return,
+            }
             let statements = self.random.transaction();
             let result = timeout(PATIENCE, transaction(&self.opts, &mut conn, &statements)).await;
             if matches!(result, Ok(Ok(()))) {

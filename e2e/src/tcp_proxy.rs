@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::stage::PATIENCE;
 use crate::wait::wait_until;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -71,8 +72,7 @@ impl TcpProxy {
     /// Breaks all open connections; new ones pass.
     pub async fn cut(&self) {
         self.set(TcpMode::Cut);
-        let patience = Duration::from_secs(20);
-        wait_until("all connections are broken", patience, async || {
+        wait_until("all connections are broken", PATIENCE, async || {
             // each connection watches the mode
             let open = self.mode.receiver_count();
             if open == 0 { Ok(()) } else { Err(format!("{open} are open")) }

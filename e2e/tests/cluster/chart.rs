@@ -159,7 +159,7 @@ async fn install_upgrade_and_uninstall_keep_the_tasks() {
 fn alerts_and_dashboard_name_metrics_that_exist() {
     let metrics = binlog_operator::metrics::Metrics::new().unwrap();
     let task = metrics.task("orders").unwrap();
-    task.retry("sink");
+    task.retried("sink", 1);
     task.gap("purged");
     task.build("initial", 1, 2);
     task.condition("Ready", true);

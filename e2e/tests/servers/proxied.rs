@@ -1,8 +1,6 @@
 //! A search server behind a real nginx: TLS with an authority of one's own, client certificates, every login, path prefixes,
 //! several addresses, a `GET /` that is refused.
 
-use std::time::Duration;
-
 use binlog_operator::model::Class;
 use binlog_operator::sink::{Auth, DocumentRef, Outcome, Severity, Sink, SinkError, SinkOptions, Verdict};
 use e2e::shared::{self, name};
@@ -15,7 +13,6 @@ fn options(addresses: &[&str], certificates: &Certificates, prefix: &str) -> Sin
     let mut options = SinkOptions::new(addresses, name(prefix), "shop/orders");
     options.tls.ca = Some(certificates.read("ca.pem").into_bytes());
     options.gzip = true;
-    options.connect_timeout = Duration::from_secs(2);
     options
 }
 

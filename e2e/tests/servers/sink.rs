@@ -8,6 +8,7 @@ use binlog_operator::sink::{
     CreateIndex, DocumentRef, Finding, Outcome, Severity, Sink, SinkError, SinkOptions, Verdict,
 };
 use e2e::shared::{self, name};
+use e2e::stage::PATIENCE;
 use e2e::{ElasticServer, Engine, Search, wait_until};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -438,7 +439,7 @@ async fn a_routing_is_known_for_each_shard_or_for_none(server: &ElasticServer) {
 
     let everywhere = json!({"index.routing.allocation.total_shards_per_node": -1});
     let _ = search.put(&format!("/{index}/_settings"), &everywhere).await.ok();
-    let routings = wait_until("all shards", Duration::from_secs(60), async || {
+    let routings = wait_until("all shards", PATIENCE, async || {
         sink.shard_routings().await.map_err(|error| error.to_string())
     })
     .await;

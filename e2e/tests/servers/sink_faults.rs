@@ -1,6 +1,6 @@
 //! The sink where the way to the server misbehaves: what is lost, what was surely not done, what is secret.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,8 +10,10 @@ use binlog_operator::model::Class;
 use binlog_operator::sink::{
     Auth, DocumentRef, Outcome, Severity, Sink, SinkError, SinkOptions, Timely, Tls, Verdict,
 };
+use e2e::scratch::Port;
 use e2e::shared::{self, name};
-use e2e::{ElasticServer, Engine, Fault, FaultProxy, wait_until};
+use e2e::stage::PATIENCE;
+use e2e::{ElasticServer, Engine, Fault, FaultProxy, Scratch, wait_until};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -31,17 +33,15 @@ async fn ready(options: SinkOptions) -> Sink {
     sink
 }
 
+/// Refuses every connection.
+const NOBODY: &str = "http://127.0.0.1:1";
+
 async fn write(sink: &Sink, ids: u64) -> Result<Vec<Verdict>, SinkError> {
     let mut body = sink.body();
     for id in 0..ids {
         body.push_index(DocumentRef::new(&id.to_string(), 7), b"{}");
     }
     sink.bulk(&body.seal()).await
-}
-
-fn closed_port() -> String {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    format!("http://127.0.0.1:{port}")
 }
 
 /// Invariant 6.
@@ -83,21 +83,22 @@ async fn lost_answers_are_unknown_and_refused_connections_are_not() {
     let server = shared::elastic().await;
     let (search, index) = (server.search(), name("unknown"));
     let proxy = FaultProxy::start(&server.url()).await;
-    let mut options = options(&[&proxy.url()], &index);
-    options.request_timeout = Duration::from_secs(3);
-    let sink = ready(options).await;
+    let options = options(&[&proxy.url()], &index);
+    let sink = ready(options.clone()).await;
 
     proxy.set(Fault::DropAnswer { share: 1.0 });
     let error = write(&sink, 1).await.unwrap_err();
     assert!(matches!(error, SinkError::Lost { .. }) && error.outcome_unknown(), "{error}");
     assert!(search.doc(&index, "0").await.is_some(), "it was carried out");
 
-    for fault in [Fault::BlackHole, Fault::DelayAnswer(Duration::from_secs(10))] {
+    proxy.set(Fault::Pass);
+    let limited = ready(SinkOptions { request_timeout: Duration::from_secs(6), ..options }).await;
+    for fault in [Fault::BlackHole, Fault::DelayAnswer(PATIENCE)] {
         proxy.set(fault);
-        let error = timeout(Duration::from_secs(30), write(&sink, 1)).await.unwrap().unwrap_err();
+        let error = timeout(PATIENCE, write(&limited, 1)).await.unwrap().unwrap_err();
         assert!(error.outcome_unknown() && error.class() == Class::Retry, "{error}");
     }
-    let nobody = Sink::new(self::options(&[&closed_port()], &index)).unwrap();
+    let nobody = Sink::new(self::options(&[NOBODY], &index)).unwrap();
     let error = nobody.prepare().await.unwrap_err();
     assert!(matches!(error, SinkError::Unreachable { .. }) && !error.outcome_unknown(), "{error}");
     let finding = nobody.preflight().await.remove(0);
@@ -132,7 +133,7 @@ async fn what_is_too_old_when_its_bytes_would_go_never_becomes_whole() {
 async fn another_address_is_used_where_one_fails() {
     let server = shared::elastic().await;
     let proxy = FaultProxy::start(&server.url()).await;
-    let sink = ready(options(&[&closed_port(), &proxy.url(), &server.url()], &name("failover"))).await;
+    let sink = ready(options(&[NOBODY, &proxy.url(), &server.url()], &name("failover"))).await;
     let before = proxy.counts().seen;
     write(&sink, 1).await.unwrap();
     assert!(proxy.counts().seen > before, "it stays with the one that answered");
@@ -167,19 +168,13 @@ async fn a_restored_snapshot_is_another_index(server: &ElasticServer, folder: &P
 
 #[tokio::test]
 async fn a_server_that_is_restored_and_killed() {
-    let backups = folder("backups");
-    let settings = ["http.max_content_length=1mb".to_owned(), format!("path.repo={}", backups.display())];
+    let backups = Scratch::new("backups");
+    let settings =
+        ["http.max_content_length=1mb".to_owned(), format!("path.repo={}", backups.path().display())];
     let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
     let mut server = ElasticServer::start_with(Engine::Elasticsearch9, &settings).await;
-    a_restored_snapshot_is_another_index(&server, &backups).await;
+    a_restored_snapshot_is_another_index(&server, backups.path()).await;
     a_killed_server_is_an_outage_and_the_index_comes_back(&mut server).await;
-    std::fs::remove_dir_all(&backups).ok();
-}
-
-fn folder(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("sink-{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
 }
 
 async fn a_killed_server_is_an_outage_and_the_index_comes_back(server: &mut ElasticServer) {
@@ -205,7 +200,7 @@ async fn a_killed_server_is_an_outage_and_the_index_comes_back(server: &mut Elas
     let error = write(&sink, 10).await.unwrap_err();
     assert_eq!(error.class(), Class::Retry, "{error}");
     server.boot().await;
-    wait_until("the sink writes again", Duration::from_secs(30), async || {
+    wait_until("the sink writes again", PATIENCE, async || {
         let verdicts = write(&sink, 10).await.map_err(|error| error.to_string())?;
         let done = verdicts.iter().all(|v| matches!(v, Verdict::Done(Outcome::Updated)));
         done.then_some(()).ok_or_else(|| format!("{verdicts:?}"))
@@ -322,20 +317,22 @@ fn openssl(dir: &Path, args: &str) -> Child {
 /// openssl's own web server: it answers every GET with a page, which shows that TLS was agreed on.
 #[tokio::test]
 async fn tls_is_checked_in_both_directions() {
-    let dir = folder("tls");
+    let scratch = Scratch::new("tls");
+    let dir = scratch.path();
     for (who, name) in [("server", "/CN=server"), ("client", "/CN=client"), ("other", "/CN=other")] {
         let make = format!(
             "req -x509 -newkey rsa:2048 -nodes -days 2 -subj {name} -addext subjectAltName=IP:127.0.0.1 \
              -addext basicConstraints=critical,CA:FALSE -keyout {who}.key -out {who}.pem"
         );
-        assert!(openssl(&dir, &make).wait().unwrap().success());
+        assert!(openssl(dir, &make).wait().unwrap().success());
     }
-    let port = closed_port().rsplit(':').next().unwrap().to_owned();
+    let claim = Port::claim();
+    let port = claim.number();
     let serve = format!(
         "s_server -accept {port} -cert server.pem -key server.key -www -Verify 1 -verify_return_error \
          -CAfile client.pem"
     );
-    let _server = TlsServer(openssl(&dir, &serve));
+    let _server = TlsServer(openssl(dir, &serve));
     let url = format!("https://127.0.0.1:{port}");
     let pem = |file: &str| Some(std::fs::read(dir.join(file)).unwrap());
     let of = |ca: Option<Vec<u8>>, who: Option<&str>| {
@@ -345,7 +342,7 @@ async fn tls_is_checked_in_both_directions() {
         Sink::new(SinkOptions { tls, ..options(&[&url], "orders") }).unwrap()
     };
     let good = of(pem("server.pem"), Some("client"));
-    wait_until("TLS is agreed on", Duration::from_secs(10), async || match good.prepare().await {
+    wait_until("TLS is agreed on", PATIENCE, async || match good.prepare().await {
         Err(SinkError::BadAnswer { .. }) => Ok(()),
         other => Err(format!("{other:?}")),
     })
@@ -363,5 +360,4 @@ async fn tls_is_checked_in_both_directions() {
     };
     let findings = Sink::new(loose).unwrap().preflight().await;
     assert!(findings.iter().any(|f| f.subject.ends_with("insecureSkipVerify")), "{findings:?}");
-    std::fs::remove_dir_all(&dir).ok();
 }

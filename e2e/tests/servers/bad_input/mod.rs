@@ -13,7 +13,7 @@ use futures_util::{StreamExt, stream};
 use std::path::Path;
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(240);
 /// Attempts are counted for so long.
 const WINDOW: Duration = Duration::from_secs(10);
 /// Connections to MySQL, and requests to Elasticsearch, in that time.

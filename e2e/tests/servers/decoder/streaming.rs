@@ -7,6 +7,7 @@ use binlog_operator::binlog::{
     BinlogError, BinlogFile, Body, Decoder, RawEvent, Stream, StreamOptions, StreamStart,
 };
 use binlog_operator::model::{BinlogPosition, Class, Gtid, GtidSet, Secret, ServerOptions, Tag};
+use e2e::stage::PATIENCE;
 use e2e::{MysqlOptions, MysqlServer};
 use tokio::time::timeout;
 
@@ -16,6 +17,9 @@ fn options(server_id: u32) -> StreamOptions {
     let mut options = StreamOptions::new(0x8000_0000 + server_id);
     options.heartbeat = Duration::from_secs(1);
     options.end_at_eof = true;
+    // a busy machine is no dead server
+    options.connect_timeout = PATIENCE;
+    options.silence = Some(PATIENCE);
     options
 }
 
@@ -23,15 +27,20 @@ fn everything() -> StreamStart {
     StreamStart::Gtids(GtidSet::default())
 }
 
+/// The next event; `None` at the binlog's end.
+async fn up_to_end(stream: &mut Stream) -> Option<RawEvent> {
+    match stream.next_raw().await {
+        Ok(raw) => Some(raw),
+        Err(BinlogError::Ended { .. }) => None,
+        Err(e) => panic!("{e}"),
+    }
+}
+
 /// All raw events up to the binlog's end, by their places; artificial ones left out.
 async fn drain(stream: &mut Stream) -> BTreeMap<(String, u64), Vec<u8>> {
     let (mut out, mut decoder) = (BTreeMap::new(), Decoder::new());
     loop {
-        let raw = match stream.next_raw().await {
-            Ok(raw) => raw,
-            Err(BinlogError::Ended { .. }) => return out,
-            Err(e) => panic!("{e}"),
-        };
+        let Some(raw) = up_to_end(stream).await else { return out };
         decoder.push(raw.clone());
         while let Some(event) = decoder.next().unwrap() {
             let place = (event.position.file.to_string(), event.position.start);
@@ -93,7 +102,7 @@ async fn the_stream_gives_what_the_files_hold() {
             Stream::open(&server.login(), &StreamStart::Gtids(wanted), options(1)).await.unwrap();
         let mut found = GtidSet::default();
         let mut decoder = Decoder::new();
-        while let Ok(raw) = stream.next_raw().await {
+        while let Some(raw) = up_to_end(&mut stream).await {
             decoder.push(raw);
             while let Some(event) = decoder.next().unwrap() {
                 if let Body::Gtid(gtid) = event.body {
@@ -119,7 +128,7 @@ async fn events_over_64_mib_come_through() {
         .await;
     let mut stream = Stream::open(&server.login(), &everything(), options(1)).await.unwrap();
     let (mut sizes, mut decoder) = (Vec::new(), Decoder::new());
-    while let Ok(raw) = stream.next_raw().await {
+    while let Some(raw) = up_to_end(&mut stream).await {
         decoder.push(raw);
         while let Some(event) = decoder.next().unwrap() {
             let Body::Rows(rows) = &event.body else { continue };
@@ -174,8 +183,12 @@ async fn refusals_and_lost_positions_are_told_apart() {
         assert!(matches!(lost, BinlogError::PositionLost { .. }) && lost.class() == Class::Gap, "{lost:?}");
     }
     let foreign = "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5".parse().unwrap();
-    let ahead = failure(server.login(), StreamStart::Gtids(foreign)).await;
-    println!("a GTID set that is not the server's: {ahead}");
+    let foreign = failure(server.login(), StreamStart::Gtids(foreign)).await;
+    assert!(matches!(foreign, BinlogError::Ended { .. }), "of another server: {foreign:?}");
+    let uuid = server.position().await.2.split(':').next().unwrap().to_owned();
+    let ahead = StreamStart::Gtids(format!("{uuid}:1-999999").parse().unwrap());
+    let ahead = failure(server.login(), ahead).await;
+    assert!(matches!(ahead, BinlogError::PositionLost { .. }) && ahead.class() == Class::Gap, "{ahead:?}");
     server.purge().await;
     let purged = failure(server.login(), everything()).await;
     assert!(matches!(purged, BinlogError::PositionLost { .. }), "{purged:?}");
@@ -198,10 +211,11 @@ async fn heartbeats_come_and_a_frozen_server_is_found() {
     let server = server(MysqlOptions::default(), &[workload::TABLES]).await;
     let mut options = options(3);
     options.end_at_eof = false;
+    options.silence = None;
     let mut stream = Stream::open(&server.login(), &everything(), options).await.unwrap();
     let (mut heartbeats, mut decoder) = (0, Decoder::new());
     while heartbeats < 3 {
-        decoder.push(timeout(Duration::from_secs(5), stream.next_raw()).await.unwrap().unwrap());
+        decoder.push(timeout(PATIENCE, stream.next_raw()).await.unwrap().unwrap());
         while let Some(event) = decoder.next().unwrap() {
             if let Body::Heartbeat { file, offset } = &event.body {
                 assert_eq!((&**file, *offset), (&**decoder_file(&event), event.position.end));
@@ -221,7 +235,7 @@ async fn heartbeats_come_and_a_frozen_server_is_found() {
         }
     };
     // a frozen server's socket stays open: only its silence tells
-    let silent = timeout(Duration::from_secs(20), silent).await.unwrap();
+    let silent = timeout(PATIENCE, silent).await.unwrap();
     assert!(matches!(silent, BinlogError::Silent { .. }) && silent.class() == Class::Retry, "{silent:?}");
     server.resume();
 }
@@ -240,7 +254,7 @@ async fn the_older_of_two_streams_with_one_id_is_told() {
     let mut second = Stream::open(&server.login(), &everything(), follow).await.unwrap();
     second.next_raw().await.unwrap();
     let taken = loop {
-        if let Err(e) = timeout(Duration::from_secs(10), first.next_raw()).await.unwrap() {
+        if let Err(e) = timeout(PATIENCE, first.next_raw()).await.unwrap() {
             break e;
         }
     };
@@ -265,7 +279,7 @@ async fn a_reader_that_holds_back_keeps_its_stream() {
     tokio::time::sleep(Duration::from_secs(12)).await;
     let (mut rows, mut decoder) = (0, Decoder::new());
     while rows < 12 {
-        decoder.push(timeout(Duration::from_secs(20), stream.next_raw()).await.unwrap().unwrap());
+        decoder.push(timeout(PATIENCE, stream.next_raw()).await.unwrap().unwrap());
         while let Some(event) = decoder.next().unwrap() {
             rows += usize::from(matches!(event.body, Body::Rows(_)));
         }

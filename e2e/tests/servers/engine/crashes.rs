@@ -2,8 +2,9 @@
 
 use e2e::audit::{Action, numbers};
 use e2e::stage::PATIENCE;
-use e2e::{Operator, Size, Stage, Status, shared, wait_until};
+use e2e::{Fault, FaultProxy, Operator, Size, Stage, Status, shared, wait_until};
 use mysql_async::prelude::Queryable;
+use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -147,7 +148,10 @@ async fn kill_nine_at_three_moments_loses_nothing() {
     let (mysql, elastic) = shared::both().await;
     let size = Size { users: 500, orders: 8_000, items_per_order: 3 };
     let mut stage = Stage::new(mysql, elastic, "crashes", size).await;
-    stage.set("limits.batchActions", 50); // so that a build lasts
+    let proxy = FaultProxy::start(&elastic.url()).await;
+    stage.set("sink.elasticsearch.addresses", json!([proxy.url()]));
+    stage.set("limits.batchActions", 50);
+    proxy.set(Fault::DelayAnswer(Duration::from_millis(100))); // so that a build lasts
     let stage = Arc::new(stage);
     let marks = Marked::start(&stage).await;
     let driver = stage.shop.drive(42, 560);
@@ -159,7 +163,8 @@ async fn kill_nine_at_three_moments_loses_nothing() {
     assert!(status.builds["full"].starts_with("Walking"), "{}", status.text);
     operator.kill9();
 
-    // 2. in the middle of steady load
+    // 2. in the middle of steady load, which the index does not always take
+    proxy.set(Fault::Status { code: 429, share: 0.2 });
     operator.boot();
     wait_status(&operator, "the build's end", |status| {
         status.builds.get("full").is_some_and(|build| build.starts_with("Complete"))
@@ -171,7 +176,11 @@ async fn kill_nine_at_three_moments_loses_nothing() {
         if now > before + 50 && driver.done() > done + 500 { Ok(()) } else { Err(now.to_string()) }
     })
     .await;
+    let retried =
+        operator.metrics().await.unwrap().sum("binlog_operator_retries_total", &["component=\"sink\""]);
+    assert!(retried > Some(0.0), "{retried:?}");
     operator.kill9();
+    proxy.set(Fault::Pass);
 
     // 3. while a backlog is drained
     let done = driver.done();

@@ -4,6 +4,7 @@ use e2e::stage::PATIENCE;
 use e2e::{
     ElasticServer, MysqlOptions, MysqlServer, Operator, Shop, Size, Stage, TcpProxy, shared, wait_until,
 };
+use mysql_async::prelude::Queryable;
 use serde_json::json;
 
 pub(super) const SIZE: Size = Size { users: 200, orders: 2_000, items_per_order: 2 };
@@ -176,7 +177,13 @@ async fn a_stream_of_a_server_that_the_address_left_is_left_as_well() {
     let operator = stage.start();
     assert_eq!(stage.equal(&operator).await, 2_000);
     let (_, _, executed): (_, _, String) = one.position().await;
-    other.run(&[format!("DO WAIT_FOR_EXECUTED_GTID_SET('{executed}', 60)"), "STOP REPLICA".into()]).await;
+    let waited = format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{executed}', {})", PATIENCE.as_secs());
+    assert_eq!(
+        other.conn().await.query_first::<u8, _>(waited).await.unwrap(),
+        Some(0),
+        "the replica has all"
+    );
+    other.run(&["STOP REPLICA"]).await;
 
     // the old one answers whoever has a connection to it
     proxy.redirect(other.port());

@@ -78,6 +78,12 @@ async fn stall_across_a_restart(mysql: &MysqlServer, stage: &Stage, operator: &m
     let stalled = Stalled::begin(mysql, stage, &changes).await;
     operator.kill9();
     operator.boot();
+    operator
+        .wait_until("it has the events again", PATIENCE, async || {
+            let now = transactions(operator).await?;
+            if now >= 2.0 { Ok(()) } else { Err(now.to_string()) }
+        })
+        .await;
     stalled.end(mysql).await;
     stage.equal(operator).await;
 }
@@ -86,7 +92,14 @@ async fn stall_across_a_restart(mysql: &MysqlServer, stage: &Stage, operator: &m
 async fn stall_across_the_start(mysql: &MysqlServer, stage: &Stage) {
     let stalled = Stalled::begin(mysql, stage, CHANGES).await;
     let operator = stage.start();
-    operator.wait_until("the operator is up", PATIENCE, async || operator.get("/healthz").await).await;
+    let asks = "SELECT COUNT(*) FROM performance_schema.processlist WHERE ID <> CONNECTION_ID() AND INFO LIKE '%log_status%'";
+    operator
+        .wait_until("a position is waited for, or taken", PATIENCE, async || {
+            let asked: Option<u64> = mysql.conn().await.query_first(asks).await.unwrap();
+            let taken = operator.log().contains("opening the binlog stream");
+            if taken || asked > Some(0) { Ok(()) } else { Err("not yet".into()) }
+        })
+        .await;
     stalled.end(mysql).await;
     stage.equal(&operator).await;
     assert!(stage.search.doc(&stage.index, "7").await.unwrap().source.contains("777.77"));

@@ -23,6 +23,7 @@ async fn no_changed_id_is_missed() {
     let (cases, first) = (number("PROPERTY_CASES", 300), number("PROPERTY_SEED", 1));
     let options = MysqlOptions { full_metadata: true, ..MysqlOptions::default() }
         .flag("--innodb-flush-log-at-trx-commit=0")
+        .flag("--innodb-stats-auto-recalc=OFF") // a plan that changes between two reads changes what MIN of ties gives
         .flag("--sync-binlog=0");
     let server = MysqlServer::start(options).await;
     let mut tally = Tally::default();

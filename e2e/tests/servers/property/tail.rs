@@ -6,6 +6,7 @@ use binlog_operator::binlog::{Body, Decoder, Image, RowsEvent, Stream, StreamOpt
 use binlog_operator::mapping::{Plan, Touched};
 use binlog_operator::model::Value;
 use e2e::MysqlServer;
+use e2e::stage::PATIENCE;
 use tokio::time::timeout;
 
 /// A stream that goes on behind all that was asked for.
@@ -21,6 +22,8 @@ impl Tail {
         let start = StreamStart::Gtids(executed.replace('\n', "").parse().unwrap());
         let mut options = StreamOptions::new(4_000_000);
         options.heartbeat = Duration::from_secs(1);
+        options.connect_timeout = PATIENCE;
+        options.silence = Some(PATIENCE);
         Self {
             stream: Stream::open(&server.login(), &start, options).await.unwrap(),
             decoder: Decoder::new(),
@@ -31,7 +34,7 @@ impl Tail {
     pub async fn touched(&mut self, plan: Option<&Plan>, until: &(String, u64)) -> Touched {
         let mut touched = Touched::default();
         loop {
-            let raw = timeout(Duration::from_secs(60), self.stream.next_raw()).await.unwrap().unwrap();
+            let raw = timeout(PATIENCE, self.stream.next_raw()).await.unwrap().unwrap();
             self.decoder.push(raw);
             let mut reached = false;
             while let Some(event) = self.decoder.next().unwrap() {

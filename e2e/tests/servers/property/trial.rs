@@ -7,6 +7,7 @@ use binlog_operator::mapping::{Plan, QueryText, parse};
 use binlog_operator::model::Key;
 use binlog_operator::source::{KeyedQuery, Reader, Source, SourceOptions, Visibility};
 use e2e::MysqlServer;
+use e2e::stage::PATIENCE;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 use rand::SeedableRng;
@@ -64,7 +65,7 @@ pub struct Bench {
 impl Bench {
     pub async fn new(server: &MysqlServer) -> Self {
         let login = server.login();
-        let options = SourceOptions { server: login, ..SourceOptions::default() };
+        let options = SourceOptions { server: login, connect_timeout: PATIENCE, ..SourceOptions::default() };
         let source = Source::new(options).unwrap();
         let reader = source.reader().await.unwrap();
         server

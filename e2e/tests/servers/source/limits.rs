@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use binlog_operator::model::{Class, Key};
 use binlog_operator::source::{Source, SourceError, SourceOptions, Visibility};
+use e2e::stage::PATIENCE;
 use e2e::{MysqlOptions, MysqlServer, TcpMode, TcpProxy, shared, wait_until};
 use mysql_async::prelude::Queryable;
 
@@ -21,7 +22,7 @@ async fn sleepers(server: &MysqlServer, mark: &str) -> u64 {
 
 /// KILL is answered when the server has noted it; the query ends at its next look. Well before its SLEEP does.
 async fn ended(server: &MysqlServer, mark: &str) {
-    wait_until("the query has ended", Duration::from_secs(20), async || {
+    wait_until("the query has ended", Duration::from_secs(40), async || {
         let n = sleepers(server, mark).await;
         if n == 0 { Ok(()) } else { Err(format!("{n} run")) }
     })
@@ -37,9 +38,13 @@ async fn a_query_that_takes_too_long_is_killed_on_the_server() {
     let error = read(&mut reader, sql, &[Key::int(1)], &NOTHING).await.unwrap_err();
     assert!(matches!(error, SourceError::Timeout { .. }) && error.class() == Class::Retry, "{error}");
     ended(server, "too_long_by_far").await;
-    let rows =
-        read(&mut reader, "SELECT 1 AS id FROM DUAL WHERE 1 IN (:ids)", &[Key::int(1)], &NOTHING).await;
-    assert_eq!(rows.unwrap().len(), 1, "the reader goes on with a new connection");
+    // half a second is little for a busy machine
+    let rows = wait_until("the reader goes on with a new connection", PATIENCE, async || {
+        let sql = "SELECT 1 AS id FROM DUAL WHERE 1 IN (:ids)";
+        read(&mut reader, sql, &[Key::int(1)], &NOTHING).await.map_err(|error| error.to_string())
+    })
+    .await;
+    assert_eq!(rows.len(), 1);
 }
 
 #[tokio::test]
@@ -48,8 +53,17 @@ async fn a_dropped_read_is_killed_on_the_server() {
     let mut reader = source(server).reader().await.unwrap();
     let sql = "SELECT 1 AS id, SLEEP(60) AS dropped_half_way FROM DUAL WHERE 1 IN (:ids)";
     let keys = [Key::int(1)];
-    let dropped = tokio::time::timeout(Duration::from_millis(500), read(&mut reader, sql, &keys, &NOTHING));
-    assert!(dropped.await.is_err());
+    let runs = wait_until("the query runs", PATIENCE, async || {
+        match sleepers(server, "dropped_half_way").await {
+            0 => Err("not yet"),
+            _ => Ok(()),
+        }
+        .map_err(str::to_owned)
+    });
+    tokio::select! {
+        rows = read(&mut reader, sql, &keys, &NOTHING) => panic!("it ended: {rows:?}"),
+        () = runs => {}
+    }
     ended(server, "dropped_half_way").await;
     let sql = "SELECT 1 AS id FROM DUAL WHERE 1 IN (:ids)";
     assert_eq!(read(&mut reader, sql, &[Key::int(1)], &NOTHING).await.unwrap().len(), 1);
@@ -177,7 +191,8 @@ async fn a_statement_is_prepared_once_per_padded_size() {
 async fn a_lost_connection_is_made_anew_and_no_snapshot_is_held() {
     let server = MysqlServer::start(MysqlOptions::default()).await;
     let proxy = TcpProxy::start(server.port()).await;
-    let mut options = SourceOptions { connect_timeout: Duration::from_secs(1), ..options(&server) };
+    // three times so long is waited for who never answers
+    let mut options = SourceOptions { connect_timeout: Duration::from_secs(4), ..options(&server) };
     options.server.port = proxy.port();
     let source = Source::new(options).unwrap();
     let mut reader = source.reader().await.unwrap();
@@ -186,10 +201,12 @@ async fn a_lost_connection_is_made_anew_and_no_snapshot_is_held() {
     read(&mut reader, sql, &[Key::int(1)], &set).await.unwrap();
     for visible in [&NOTHING, &set] {
         let mut conn = server.conn().await;
-        let ids: Vec<u64> = conn
-            .query("SELECT ID FROM performance_schema.processlist WHERE ID <> CONNECTION_ID() AND COMMAND = 'Sleep'")
-            .await
-            .unwrap();
+        let ids = wait_until("the reader's connection rests", PATIENCE, async || {
+            let sql = "SELECT ID FROM performance_schema.processlist WHERE ID <> CONNECTION_ID() AND COMMAND = 'Sleep'";
+            let ids: Vec<u64> = conn.query(sql).await.unwrap();
+            if ids.is_empty() { Err("nobody sleeps".to_owned()) } else { Ok(ids) }
+        })
+        .await;
         for id in ids {
             let _ = conn.query_drop(format!("KILL {id}")).await;
         }
@@ -200,7 +217,7 @@ async fn a_lost_connection_is_made_anew_and_no_snapshot_is_held() {
     let set = Visibility::Gtids(server.position().await.2.into());
     read(&mut reader, sql, &[Key::int(1)], &set).await.unwrap();
     let open = async |want: u64| {
-        wait_until("transactions open", Duration::from_secs(5), async || {
+        wait_until("transactions open", PATIENCE, async || {
             let sql = "SELECT COUNT(*) FROM performance_schema.events_transactions_current \
                        JOIN performance_schema.threads USING (THREAD_ID) \
                        WHERE STATE = 'ACTIVE' AND PROCESSLIST_ID <> CONNECTION_ID()";
@@ -217,7 +234,7 @@ async fn a_lost_connection_is_made_anew_and_no_snapshot_is_held() {
     let all = "SELECT id, t.* FROM held.t WHERE id IN (:ids)";
     server.run(&["INSERT INTO held.t VALUES (1)"]).await;
     assert_eq!(read(&mut reader, all, &[Key::int(1)], &set).await.unwrap()[0].1, r#"{"id":1,"id":1}"#);
-    wait_until("no metadata lock stays behind", Duration::from_secs(5), async || {
+    wait_until("no metadata lock stays behind", PATIENCE, async || {
         let mut conn = server.conn().await;
         for sql in alter {
             conn.query_drop(sql).await.map_err(|error| error.to_string())?;

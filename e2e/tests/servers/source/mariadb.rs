@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 use binlog_operator::model::{Class, Key, KeyPart, TableName};
 use binlog_operator::source::{Flavor, LockTarget, Source, SourceError, SourceOptions, Visibility};
 use e2e::mariadb::MariaDb;
+use e2e::stage::PATIENCE;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
 use super::read;
 
 fn source_of_root(server: &MariaDb) -> Source {
-    Source::new(SourceOptions { server: server.login(), ..SourceOptions::default() }).unwrap()
+    let (server, connect_timeout) = (server.login(), PATIENCE);
+    Source::new(SourceOptions { server, connect_timeout, ..SourceOptions::default() }).unwrap()
 }
 
 #[tokio::test]

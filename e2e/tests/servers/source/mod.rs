@@ -18,11 +18,13 @@ mod types;
 use binlog_operator::model::{Key, Secret, ServerOptions};
 use binlog_operator::source::{KeyedQuery, Reader, Source, SourceError, SourceOptions, Visibility};
 use e2e::MysqlServer;
+use e2e::stage::PATIENCE;
 
 /// Root's options for a server; also installs rustls' provider.
 pub(crate) fn options(server: &MysqlServer) -> SourceOptions {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    SourceOptions { server: server.login(), ..SourceOptions::default() }
+    // a busy machine's server may be slow to answer
+    SourceOptions { server: server.login(), connect_timeout: PATIENCE, ..SourceOptions::default() }
 }
 
 /// A source for root.

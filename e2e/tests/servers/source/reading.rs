@@ -1,11 +1,10 @@
 //! Session variables, choices of types, result columns.
 
-use std::time::Duration;
-
 use binlog_operator::api::{BinaryAs, DecimalAs, GeometryAs, SourceSession, Types, ZeroDates};
 use binlog_operator::model::{Class, Key, TlsMode};
 use binlog_operator::source::{ResultKind, Source, SourceError, SourceOptions, Visibility};
 use e2e::shared;
+use e2e::stage::PATIENCE;
 
 use super::{options, read};
 
@@ -65,20 +64,21 @@ async fn users_choose_how_types_are_written_and_in_which_zone_the_query_works() 
 #[tokio::test]
 async fn session_limits_hold_on_the_server() {
     let server = shared::mysql().await;
-    let session = SourceSession {
-        group_concat_max_len: Some(4),
-        max_execution_time: Some(300),
-        ..SourceSession::default()
+    let reader = async |session| {
+        let options = SourceOptions { session, query_timeout: PATIENCE, ..options(server) };
+        Source::new(options).unwrap().reader().await.unwrap()
     };
-    let options = SourceOptions { session, query_timeout: Duration::from_secs(20), ..options(server) };
-    let mut reader = Source::new(options).unwrap().reader().await.unwrap();
+    let mut limited =
+        reader(SourceSession { group_concat_max_len: Some(4), ..SourceSession::default() }).await;
     let sql = "SELECT 1 AS id, (SELECT GROUP_CONCAT(v) FROM (SELECT 'abc' AS v UNION ALL SELECT 'def') x) AS g \
                FROM DUAL WHERE 1 IN (:ids)";
-    let error = read(&mut reader, sql, &[Key::int(1)], &NOTHING).await.unwrap_err();
+    let error = read(&mut limited, sql, &[Key::int(1)], &NOTHING).await.unwrap_err();
     assert!(matches!(error, SourceError::Truncated { .. }), "{error}");
+    let mut limited =
+        reader(SourceSession { max_execution_time: Some(300), ..SourceSession::default() }).await;
     let sql = "SELECT 1 AS id, COUNT(*) FROM information_schema.COLUMNS a, information_schema.COLUMNS b, \
                information_schema.COLUMNS c WHERE 1 IN (:ids)";
-    let error = read(&mut reader, sql, &[Key::int(1)], &NOTHING).await.unwrap_err();
+    let error = read(&mut limited, sql, &[Key::int(1)], &NOTHING).await.unwrap_err();
     assert_eq!(error.code(), Some(3024), "{error}");
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use e2e::stage::PATIENCE;
 use e2e::{MysqlOptions, MysqlServer, Scratch, wait_until};
 use mysql_async::prelude::Queryable;
 
@@ -140,7 +141,7 @@ async fn relay_logs_are_read_like_binlogs() {
     let replica =
         MysqlServer::start(MysqlOptions::default().flag("--server-id=2").flag("--relay-log-purge=OFF")).await;
     replica.replicate(&source, "").await;
-    wait_until("the replica has the rows", std::time::Duration::from_secs(60), async || {
+    wait_until("the replica has the rows", PATIENCE, async || {
         let count = replica.conn().await.query_first::<u64, _>("SELECT COUNT(*) FROM d.t").await;
         if matches!(count, Ok(Some(15))) { Ok(()) } else { Err(format!("{count:?}")) }
     })
