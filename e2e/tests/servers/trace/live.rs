@@ -1,8 +1,10 @@
 //! What comes from servers: their binlogs as they are streamed, and the relay logs of replicas.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
+use e2e::operator::binary;
+use e2e::process::Process;
 use e2e::stage::PATIENCE;
 use e2e::{MysqlOptions, MysqlServer, Scratch, wait_until};
 use mysql_async::prelude::Queryable;
@@ -12,8 +14,7 @@ use super::rig::{apply, differences, dump, fingerprint, trace, trace_from};
 
 #[tokio::test]
 async fn a_live_server_is_read_to_its_end_and_followed() {
-    use std::io::{BufRead as _, BufReader};
-    let (server, _scratch, files) = three_files(MysqlOptions::default()).await;
+    let (server, scratch, files) = three_files(MysqlOptions::default()).await;
     let url = format!("mysql://root@127.0.0.1:{}/", server.port());
     let statements = |out: &str| -> Vec<String> {
         out.lines().filter(|line| line.starts_with("INSERT")).map(str::to_owned).collect()
@@ -25,28 +26,17 @@ async fn a_live_server_is_read_to_its_end_and_followed() {
     let late = trace(&["sql", "--from", &url, "--start-file", "binlog.000003", "--schema-from", &url]);
     assert_eq!((late.code, ids(&late)), (0, (10..15).collect()), "{}", late.err);
     let (_, _, executed) = server.position().await;
-    let mut follower = Command::new(e2e::operator::binary())
-        .args([
-            "trace",
-            "sql",
-            "--from",
-            &url,
-            "--executed-gtids",
-            &executed,
-            "--schema-from",
-            &url,
-            "--follow",
-        ])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let args =
+        ["trace", "sql", "--from", &url, "--executed-gtids", &executed, "--schema-from", &url, "--follow"];
+    let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
+    let follower = Process::spawn(binary(), &args, &[], &scratch.path().join("follower"));
     server.run(&["INSERT INTO d.t VALUES (77, 'live')"]).await;
-    let line = lines.find(|line| line.as_ref().unwrap().starts_with("INSERT")).unwrap().unwrap();
-    assert!(line.contains("(77,'live')"), "{line}");
-    follower.kill().unwrap();
-    follower.wait().unwrap();
+    wait_until("the row", PATIENCE, async || {
+        let log = follower.log();
+        let found = log.lines().any(|line| line.starts_with("INSERT") && line.contains("(77,'live')"));
+        if found { Ok(()) } else { Err(log) }
+    })
+    .await;
 }
 
 fn url(server: &MysqlServer) -> String {

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use e2e::operator::binary;
 use e2e::scratch::project;
+use e2e::stage::PATIENCE;
 use e2e::{MysqlServer, Scratch};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row, Value};
@@ -33,12 +34,19 @@ pub(crate) fn trace<S: AsRef<std::ffi::OsStr>>(args: &[S]) -> Ran {
 }
 
 pub(crate) fn trace_from<S: AsRef<std::ffi::OsStr>>(args: &[S], input: Stdio) -> Ran {
-    ran(Command::new(binary()).arg("trace").args(args).stdin(input))
+    ran(program().args(args).stdin(input))
 }
 
 /// The same with these environment variables.
 pub(crate) fn trace_with<S: AsRef<std::ffi::OsStr>>(args: &[S], env: &[(&str, &str)]) -> Ran {
-    ran(Command::new(binary()).arg("trace").args(args).envs(env.iter().copied()).stdin(Stdio::null()))
+    ran(program().args(args).envs(env.iter().copied()).stdin(Stdio::null()))
+}
+
+/// A run that does not end is killed, which no test takes for an answer.
+fn program() -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["--signal=KILL", &PATIENCE.as_secs().to_string()]).arg(binary()).arg("trace");
+    command
 }
 
 fn ran(command: &mut Command) -> Ran {
