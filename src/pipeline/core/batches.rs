@@ -272,9 +272,7 @@ impl Core {
                 sum.settled += 1;
                 self.foreign = self.foreign.max(Some(current.unwrap_or(0)));
             }
-            Verdict::Retry(reason) => {
-                sum.retry = Some(reason);
-            }
+            Verdict::Retry(reason) => sum.retry = Some(reason),
             Verdict::Halt(reason) => sum.halt = Some(reason),
             Verdict::IndexMissing(reason) => sum.missing = Some(reason),
         }
