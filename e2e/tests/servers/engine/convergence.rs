@@ -90,7 +90,9 @@ async fn random_load(stage: &Stage) {
 
 async fn clean(operator: &Operator) {
     let metrics = operator.metrics().await.unwrap();
-    for name in ["dead_letters_total", "gaps_total", "foreign_writer_total", "superseded_total"] {
+    for name in
+        ["dead_letters_total", "gaps_total", "foreign_writer_total", "superseded_total", "retries_total"]
+    {
         let sum = metrics.sum(&format!("binlog_operator_{name}"), &[]).unwrap_or(0.0);
         assert!(sum == 0.0, "{name} is {sum}");
     }
