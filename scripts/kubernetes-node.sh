@@ -152,7 +152,7 @@ start() {
 }
 
 stop() {
-  local dir=$1 task shim
+  local dir=$1 task
   stop_pid "$dir/kubelet.pid"
   stop_pid "$dir/scheduler.pid"
   if [ -S "$dir/containerd.sock" ]; then
@@ -162,10 +162,7 @@ stop() {
   fi
   stop_pid "$dir/containerd.pid"
   # the shim of a pod that was ending just now has no task and nobody else who ends it
-  for shim in /proc/[0-9]*/cmdline; do
-    tr '\0' ' ' <"$shim" 2>/dev/null | grep -q -- "^[^ ]*/containerd-shim.* -address $dir/containerd.sock" || continue
-    shim=${shim#/proc/} && kill "${shim%/cmdline}" 2>/dev/null || true
-  done
+  grep -lsxzFf - /proc/[0-9]*/cmdline <<<"$dir/containerd.sock" | cut -d/ -f3 | xargs -r kill 2>/dev/null || true
   no_service
   ip link delete cni0 2>/dev/null || true
   awk -v dir="$dir/" 'index($2, dir) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r umount 2>/dev/null || true

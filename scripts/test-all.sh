@@ -20,7 +20,7 @@ part() {
   fi
 }
 
-kinds() { scripts/elasticsearch.sh install es7 && scripts/elasticsearch.sh install opensearch && scripts/mariadb.sh install; }
+kinds() { scripts/elasticsearch.sh install es7 && scripts/mariadb.sh install; }
 property() { PROPERTY_CASES=3000 PROPERTY_SEED=1000 cargo test --workspace --locked --test servers -- property; }
 long() { cargo test --workspace --locked --no-fail-fast --features e2e/long --test long -- --test-threads 1; }
 others() {

@@ -47,8 +47,7 @@ impl Driver {
                 counts: Arc::clone(&counts),
                 pause: Duration::from_secs(1) * WRITERS / per_second.max(1),
             };
-            let mut stopped = halt.subscribe();
-            tokio::spawn(async move { writer.run(&mut stopped).await })
+            tokio::spawn(writer.run(halt.subscribe()))
         });
         Self { writers: writers.collect(), halt, counts }
     }
@@ -87,7 +86,7 @@ struct Writer {
 }
 
 impl Writer {
-    async fn run(mut self, stopped: &mut watch::Receiver<bool>) {
+    async fn run(mut self, mut stopped: watch::Receiver<bool>) {
         let mut ticks = interval(self.pause);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut conn = None;

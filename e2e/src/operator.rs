@@ -24,11 +24,16 @@ pub fn binary() -> PathBuf {
     path
 }
 
+/// The binary, killed where it does not end in time, which no test takes for an answer.
+pub fn program() -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["--signal=KILL", &PATIENCE.as_secs().to_string()]).arg(binary());
+    command
+}
+
 /// Runs a command such as `explain -f FILE` or `check -f FILE` to its end.
 pub fn command(args: &[&str]) -> Output {
-    let mut command = Command::new("timeout");
-    command.args(["--signal=KILL", &PATIENCE.as_secs().to_string()]).arg(binary()).args(args);
-    command.stdin(Stdio::null()).output().expect("timeout (coreutils)")
+    program().args(args).stdin(Stdio::null()).output().expect("timeout (coreutils)")
 }
 
 /// A running `binlog-operator run` or `operator`. Dropping it kills it; its state is kept by `state_dir`'s owner.

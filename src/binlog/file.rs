@@ -47,7 +47,7 @@ impl BinlogFile {
         Ok(Self::from_reader_at(&name, Box::new(file), offset.max(first)))
     }
 
-    /// Opens a file that is gone through while nothing else is done: other threads read it before it is asked for. Of one
+    /// Opens a file that is gone through while nothing else is done: another thread reads it before it is asked for. Of one
     /// that grows meanwhile the end may lie within an event.
     pub fn open_ahead(path: impl AsRef<Path>) -> Result<Self, BinlogError> {
         let (name, file) = open(path.as_ref())?;

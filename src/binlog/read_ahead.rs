@@ -61,7 +61,7 @@ fn read_block(file: &File, offset: u64, mut block: Vec<u8>) -> Block {
 
 impl BufRead for ReadAhead {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        while self.taken == self.block.len() && !self.is_last {
+        if self.taken == self.block.len() && !self.is_last {
             let _ = self.spare.send(std::mem::take(&mut self.block)); // the thread may have come to the end
             self.taken = 0;
             let ended = |_| io::Error::other("the thread that reads has ended");

@@ -44,7 +44,7 @@ pub(super) struct Asked<'r> {
     pub(super) request: &'r Request,
     /// A chunk ends at this file and offset, whatever its size.
     pub(super) border: Option<(usize, u64)>,
-    /// Nothing else is done meanwhile: threads may read ahead.
+    /// Nothing else is done meanwhile: a thread may read ahead.
     pub(super) alone: bool,
     /// It ends with the first statement that does not fit the tables: they are from after it.
     pub(super) while_fitting: bool,

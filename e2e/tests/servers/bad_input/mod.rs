@@ -7,13 +7,13 @@ mod ground;
 use self::cases::{CASES, Case, DATA_STREAM, Run};
 use self::ground::{Ground, PLANTED, Server, data_stream};
 use e2e::operator::command;
+use e2e::stage::PATIENCE;
 use e2e::{ElasticServer, Engine, FaultProxy, Operator, Scratch, TcpMode, TcpProxy};
 use futures_util::future::ready;
 use futures_util::{StreamExt, stream};
 use std::path::Path;
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(240);
 /// Attempts are counted for so long.
 const WINDOW: Duration = Duration::from_secs(10);
 /// Connections to MySQL, and requests to Elasticsearch, in that time.

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use binlog_operator::model::{Class, Key, KeyPart};
 use binlog_operator::source::{LockTarget, Source, SourceError, SourceOptions, Visibility};
-use e2e::stage::PATIENCE;
-use e2e::{MysqlOptions, MysqlServer, wait_until};
+use e2e::{MysqlOptions, MysqlServer};
 use mysql_async::prelude::Queryable;
 
 use super::stall::Stall;
-use super::{options, read, source_of};
+use super::{options, read, read_at_last, source_of};
 
 const QUERY: &str = "SELECT id, v FROM stall.t WHERE id IN (:ids)";
 
@@ -61,10 +60,7 @@ async fn gtids_not_visible_in_time_is_no_answer() {
     let error = read(&mut reader, QUERY, &[Key::int(1)], &set).await.unwrap_err();
     assert!(matches!(error, SourceError::NotVisible { .. }) && error.class() == Class::Retry, "{error}");
     stall.end().await;
-    let rows = wait_until("it is read", PATIENCE, async || {
-        read(&mut reader, QUERY, &[Key::int(1)], &set).await.map_err(|error| error.to_string())
-    });
-    assert!(rows.await.is_empty());
+    assert!(read_at_last(&mut reader, QUERY, &[Key::int(1)], &set).await.is_empty());
     // thousands of intervals
     let uuid = server.position().await.2.split(':').next().unwrap().to_owned();
     let many: Vec<String> = (1..5000).map(|n| format!("{}-{}", 2 * n, 2 * n)).collect();
@@ -123,8 +119,6 @@ async fn a_lock_that_does_not_come_is_a_retry() {
     let error = read(&mut reader, QUERY, &[Key::int(1)], &locks).await.unwrap_err();
     assert_eq!(error.class(), Class::Retry, "{error}");
     conn.query_drop("ROLLBACK").await.unwrap();
-    let rows = wait_until("it is read", PATIENCE, async || {
-        read(&mut reader, QUERY, &[Key::int(1)], &locks).await.map_err(|error| error.to_string())
-    });
-    assert_eq!(rows.await[0].1, r#"{"id":1,"v":1}"#);
+    let rows = read_at_last(&mut reader, QUERY, &[Key::int(1)], &locks).await;
+    assert_eq!(rows[0].1, r#"{"id":1,"v":1}"#);
 }

@@ -17,8 +17,8 @@ mod types;
 
 use binlog_operator::model::{Key, Secret, ServerOptions};
 use binlog_operator::source::{KeyedQuery, Reader, Source, SourceError, SourceOptions, Visibility};
-use e2e::MysqlServer;
 use e2e::stage::PATIENCE;
+use e2e::{MysqlServer, wait_until};
 
 /// Root's options for a server; also installs rustls' provider.
 pub(crate) fn options(server: &MysqlServer) -> SourceOptions {
@@ -66,4 +66,12 @@ pub(crate) async fn read(
     };
     reader.read(&query, keys, visible, &mut sink).await?;
     Ok(rows)
+}
+
+/// The same, tried again until it succeeds: a limit that a test has to have may be little for a busy machine.
+pub(crate) async fn read_at_last(reader: &mut Reader, sql: &str, keys: &[Key], visible: &Visibility) -> Rows {
+    wait_until("it is read", PATIENCE, async || {
+        read(reader, sql, keys, visible).await.map_err(|error| error.to_string())
+    })
+    .await
 }

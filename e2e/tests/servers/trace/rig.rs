@@ -5,9 +5,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use e2e::operator::binary;
+use e2e::operator::program;
 use e2e::scratch::project;
-use e2e::stage::PATIENCE;
 use e2e::{MysqlServer, Scratch};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row, Value};
@@ -34,19 +33,12 @@ pub(crate) fn trace<S: AsRef<std::ffi::OsStr>>(args: &[S]) -> Ran {
 }
 
 pub(crate) fn trace_from<S: AsRef<std::ffi::OsStr>>(args: &[S], input: Stdio) -> Ran {
-    ran(program().args(args).stdin(input))
+    ran(program().arg("trace").args(args).stdin(input))
 }
 
 /// The same with these environment variables.
 pub(crate) fn trace_with<S: AsRef<std::ffi::OsStr>>(args: &[S], env: &[(&str, &str)]) -> Ran {
-    ran(program().args(args).envs(env.iter().copied()).stdin(Stdio::null()))
-}
-
-/// A run that does not end is killed, which no test takes for an answer.
-fn program() -> Command {
-    let mut command = Command::new("timeout");
-    command.args(["--signal=KILL", &PATIENCE.as_secs().to_string()]).arg(binary()).arg("trace");
-    command
+    ran(program().arg("trace").args(args).envs(env.iter().copied()).stdin(Stdio::null()))
 }
 
 fn ran(command: &mut Command) -> Ran {
