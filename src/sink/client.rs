@@ -1,5 +1,10 @@
 //! HTTP to one of several addresses: time limits, failover, and what a failure means. Knows no API of the
 //! search server.
+//!
+//! A server (or a proxy before it) that refuses a request by its headers, as 413 for its length, says so at once and
+//! closes the connection while the body still comes. Writing then fails, and whether the answer was read before that is
+//! luck: without it the same body would be sent again and again. So a request whose connection was reset is asked once
+//! more with a body that says nothing: the answer to the headers alone cannot be lost that way.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,12 +14,12 @@ use bytes::Bytes;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
 };
-use reqwest::{Body, Client, Method, Response, Url};
+use reqwest::{Body, Client, Method, RequestBuilder, Response, StatusCode, Url};
 use tokio::runtime::{Handle, Id};
 
 use super::answer::failure;
 use super::error::{Result, SinkError};
-use super::timely::{Timely, TimelyBody, was_refused};
+use super::timely::{SilentBody, Timely, TimelyBody, was_refused};
 use super::{Auth, SinkOptions, Tls, setup};
 use crate::model::InUse;
 
@@ -23,6 +28,9 @@ const MAX_ANSWER: usize = 64 << 20;
 
 /// Addresses tried within one request, while nothing was sent yet.
 const MAX_TRIES: usize = 3;
+
+/// How long a server may take to refuse headers.
+const REFUSAL: Duration = Duration::from_secs(5);
 
 /// Bodies beyond this are compressed off the async threads.
 const BIG_BODY: usize = 64 << 10;
@@ -137,26 +145,42 @@ impl Http {
         let base = at.checked_rem(self.addresses.len()).and_then(|i| self.addresses.get(i));
         let Some(base) = base else { return Err(SinkError::NotPrepared) };
         let address = base.as_str().trim_end_matches('/').to_owned();
-        let mut request = self.client.request(method, format!("{address}{path}"));
-        if let Some((content, bytes)) = body {
-            let kind = match content {
-                Content::Json => "application/json",
-                Content::Lines => "application/x-ndjson",
-            };
-            request = request.header(CONTENT_TYPE, HeaderValue::from_static(kind));
-            if self.gzip {
-                request = request.header(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        let url = format!("{address}{path}");
+        let length = body.as_ref().map(|(content, bytes)| (*content, bytes.len()));
+        let body = body.map(|(content, bytes)| match timely {
+            Some(timely) => (content, Body::wrap(TimelyBody::new(bytes, Arc::clone(timely)))),
+            None => (content, Body::from(bytes)),
+        });
+        let error = match self.request(method.clone(), &url, body).send().await {
+            Ok(response) => return read(address, response).await,
+            Err(error) if was_refused(&error) => return Err(SinkError::Expired),
+            Err(error) => error,
+        };
+        if let Some((content, length)) = length
+            && was_reset(&error)
+        {
+            let silent = self.request(method, &url, Some((content, Body::wrap(SilentBody { length }))));
+            if let Ok(response) = silent.timeout(REFUSAL).send().await
+                && is_of_headers(response.status())
+            {
+                return read(address, response).await;
             }
-            request = request.body(match timely {
-                Some(timely) => Body::wrap(TimelyBody::new(bytes, Arc::clone(timely))),
-                None => Body::from(bytes),
-            });
         }
-        match request.send().await {
-            Ok(response) => read(address, response).await,
-            Err(error) if was_refused(&error) => Err(SinkError::Expired),
-            Err(error) => Err(transport(address, &error)),
+        Err(transport(address, &error))
+    }
+
+    fn request(&self, method: Method, url: &str, body: Option<(Content, Body)>) -> RequestBuilder {
+        let mut request = self.client.request(method, url);
+        let Some((content, body)) = body else { return request };
+        let kind = match content {
+            Content::Json => "application/json",
+            Content::Lines => "application/x-ndjson",
+        };
+        request = request.header(CONTENT_TYPE, HeaderValue::from_static(kind));
+        if self.gzip {
+            request = request.header(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
+        request.body(body)
     }
 }
 
@@ -185,7 +209,7 @@ fn client(settings: &Settings) -> Result<Client> {
 }
 
 async fn read(address: String, mut response: Response) -> Result<Answer> {
-    let status = response.status().as_u16();
+    let status = response.status();
     let seconds = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
     let retry_after = seconds.map(Duration::from_secs);
     let mut body = Vec::new();
@@ -196,10 +220,18 @@ async fn read(address: String, mut response: Response) -> Result<Answer> {
                 let reason = format!("more than {MAX_ANSWER} bytes");
                 return Err(SinkError::BadAnswer { address, reason });
             }
-            Ok(None) => return Ok(Answer { address, status, body: body.into(), retry_after }),
+            Ok(None) => break,
+            // its words are lost with the connection, what it says is not
+            Err(_) if is_of_headers(status) => break,
             Err(error) => return Err(SinkError::Lost { address, reason: words(&error) }),
         }
     }
+    Ok(Answer { address, status: status.as_u16(), body: body.into(), retry_after })
+}
+
+/// What a request is refused for whatever its body says: who sends it, and its length.
+fn is_of_headers(status: StatusCode) -> bool {
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PAYLOAD_TOO_LARGE)
 }
 
 impl Answer {
@@ -254,6 +286,14 @@ fn transport(address: String, error: &reqwest::Error) -> SinkError {
         (_, true) => SinkError::Unreachable { address, reason },
         (_, false) => SinkError::Lost { address, reason },
     }
+}
+
+/// Whether the connection was closed while the request was on its way, other than orderly.
+fn was_reset(error: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    let kind = error.downcast_ref().map(std::io::Error::kind);
+    matches!(kind, Some(BrokenPipe | ConnectionAborted | ConnectionReset))
+        || error.source().is_some_and(was_reset)
 }
 
 fn tls_fault<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {

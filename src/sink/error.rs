@@ -167,11 +167,6 @@ impl SinkError {
             Self::Lost { .. } | Self::Server { .. } | Self::BadAnswer { .. } | Self::Unexpected { .. }
         )
     }
-
-    /// True where smaller batches may help.
-    pub fn wants_smaller_batches(&self) -> bool {
-        matches!(self, Self::Busy { .. } | Self::TooLarge { .. } | Self::Lost { .. })
-    }
 }
 
 /// The result of this room's functions.

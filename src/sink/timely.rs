@@ -60,6 +60,25 @@ impl Body for TimelyBody {
     }
 }
 
+/// A body of a stated length of which nothing ever comes: the request that has it is never carried out, and ends with
+/// the answer to its headers or when time runs out.
+pub(super) struct SilentBody {
+    pub(super) length: usize,
+}
+
+impl Body for SilentBody {
+    type Data = Bytes;
+    type Error = TooOld;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, TooOld>>> {
+        Poll::Pending
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.length as u64)
+    }
+}
+
 /// Whether the request ended because its body was refused.
 pub(super) fn was_refused(error: &(dyn std::error::Error + 'static)) -> bool {
     error.is::<TooOld>() || error.source().is_some_and(was_refused)
