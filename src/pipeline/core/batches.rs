@@ -138,7 +138,7 @@ impl Core {
 
     pub(super) fn write_done(&mut self, lane: usize, written: Written) {
         let Some(batch) = self.lanes.get(lane).and_then(|l| l.batch.as_ref()) else { return };
-        let overdue = self.now.millis.saturating_sub(batch.taken) > self.config.late_answer;
+        let age = self.now.millis.saturating_sub(batch.taken);
         let single = batch.keys.len() == 1;
         match written {
             Written::TooOld => {
@@ -161,11 +161,15 @@ impl Core {
                 self.put_back(lane);
             }
             Written::Failed(failure) => {
+                // what takes the server too long would take it as long again
+                if age > self.config.max_age / 2 {
+                    self.shrink();
+                }
                 self.creates_may_land();
                 self.sink_failed(failure.class, &failure.message);
                 self.put_back(lane);
             }
-            Written::Verdicts(_) if overdue => {
+            Written::Verdicts(_) if age > self.config.late_answer => {
                 self.creates_may_land();
                 self.put_back(lane);
             }

@@ -396,6 +396,8 @@ impl Core {
 }
 
 #[cfg(test)]
+mod batches_tests;
+#[cfg(test)]
 mod gap_tests;
 #[cfg(test)]
 mod upsert_tests;
