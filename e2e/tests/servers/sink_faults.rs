@@ -212,48 +212,28 @@ async fn a_killed_server_is_an_outage_and_the_index_comes_back(server: &mut Elas
     assert_eq!(sink.prepare().await.unwrap(), state);
 }
 
-/// A server that gives one canned answer per connection and hands out what it was sent.
-async fn canned(answer: &'static str) -> (String, mpsc::UnboundedReceiver<Vec<u8>>) {
+/// What a server does with a connection whose request's headers have come.
+#[derive(Clone)]
+enum Way {
+    /// Closes it as a server does that has not read all, which loses what it said before.
+    Reset,
+    Answer(&'static str),
+}
+
+/// A server that takes its connections in these ways, in order, and hands out what it was sent.
+async fn in_turn(
+    ways: impl IntoIterator<Item = Way, IntoIter: Send + 'static>,
+) -> (String, mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/some/prefix/", listener.local_addr().unwrap());
     let (sender, requests) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            let mut request = vec![0; 1 << 20];
-            let mut size = 0;
-            // One read may hold only a part; the pause is longer than a local client needs.
-            while let Ok(Ok(more)) =
-                tokio::time::timeout(Duration::from_millis(200), client.read(&mut request[size..])).await
-            {
-                size += more;
-                if more == 0 {
-                    break;
-                }
-            }
-            request.truncate(size);
-            sender.send(request).ok();
-            client.write_all(answer.as_bytes()).await.ok();
-        }
-    });
-    (url, requests)
-}
-
-const PREPARED: &str = "HTTP/1.1 200 OK\r\ncontent-length: 197\r\nconnection: close\r\n\r\n\
-    {\"orders\":{\"aliases\":{\"orders--binlogOperator\":{}},\"settings\":{\"index.uuid\":\"u\"},\"mappings\":\
-    {\"_meta\":{\"binlog-operator\":{\"tasks\":{\"shop/orders\":{\"shared\":false,\"synced\":true}}}}}}}\
-    \r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n";
-
-/// A server that takes each connection's request in one of these ways, in order, and hands out what it was sent.
-async fn in_turn(ways: Vec<Way>) -> (String, mpsc::UnboundedReceiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let (sender, requests) = mpsc::unbounded_channel();
+    let ways = ways.into_iter();
     tokio::spawn(async move {
         for way in ways {
             let (mut client, _) = listener.accept().await.unwrap();
             let mut request = Vec::new();
             while !request.windows(4).any(|end| end == b"\r\n\r\n") {
-                client.read_buf(&mut request).await.unwrap();
+                assert!(client.read_buf(&mut request).await.unwrap() > 0, "closed within its headers");
             }
             match way {
                 Way::Reset => client.set_zero_linger().unwrap(),
@@ -263,17 +243,21 @@ async fn in_turn(ways: Vec<Way>) -> (String, mpsc::UnboundedReceiver<String>) {
                     client.read_to_end(&mut request).await.ok();
                 }
             }
-            sender.send(String::from_utf8(request).unwrap()).unwrap();
+            sender.send(String::from_utf8(request).unwrap()).ok();
         }
     });
     (url, requests)
 }
 
-enum Way {
-    /// The connection is closed as a server does that has not read all, which loses what it said before.
-    Reset,
-    Answer(&'static str),
+/// A server that gives every connection this answer.
+async fn canned(answer: &'static str) -> (String, mpsc::UnboundedReceiver<String>) {
+    in_turn(std::iter::repeat(Way::Answer(answer))).await
 }
+
+const PREPARED: &str = "HTTP/1.1 200 OK\r\ncontent-length: 197\r\nconnection: close\r\n\r\n\
+    {\"orders\":{\"aliases\":{\"orders--binlogOperator\":{}},\"settings\":{\"index.uuid\":\"u\"},\"mappings\":\
+    {\"_meta\":{\"binlog-operator\":{\"tasks\":{\"shop/orders\":{\"shared\":false,\"synced\":true}}}}}}}\
+    \r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n";
 
 /// Invariant 6: else what is too large would be sent again for ever.
 #[tokio::test]
@@ -318,7 +302,7 @@ async fn requests_are_plain_and_carry_the_login_in_its_header_only() {
         assert!(matches!(error, SinkError::BadAnswer { .. }) && error.outcome_unknown(), "{error}");
         assert!(!format!("{error} {error:?} {sink:?}").contains("hunter2"));
         let _describe = requests.recv().await.unwrap();
-        let bulk = String::from_utf8(requests.recv().await.unwrap()).unwrap();
+        let bulk = requests.recv().await.unwrap();
         let expected = "POST /some/prefix/orders--binlogOperator/_bulk?require_alias=true&";
         assert!(bulk.starts_with(expected), "{bulk}");
         for line in

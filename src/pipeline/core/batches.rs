@@ -24,28 +24,32 @@ impl Core {
         if self.foreign.is_some() {
             return;
         }
+        let first = self.next_lane;
         for step in 0..self.lanes.len() {
-            let lane = (self.next_lane + step) % self.lanes.len();
+            let lane = (first + step) % self.lanes.len();
             let in_flight = self.batches_in_flight();
             let now = self.now.millis;
             if !self.source.allows(now, in_flight) || !self.sink.allows(now, in_flight) {
                 return;
             }
-            self.start_batch(lane);
+            if self.start_batch(lane) {
+                // while one thing at a time is tried, what always fails must not be tried alone for ever
+                self.next_lane = (lane + 1) % self.lanes.len();
+            }
         }
-        self.next_lane = (self.next_lane + 1) % self.lanes.len();
     }
 
-    fn start_batch(&mut self, lane_number: usize) {
+    /// True where there was something to begin.
+    fn start_batch(&mut self, lane_number: usize) -> bool {
         let (now, limit, linger) = (self.now.millis, self.batch_limit, self.config.linger);
-        let Some(lane) = self.lanes.get_mut(lane_number) else { return };
+        let Some(lane) = self.lanes.get_mut(lane_number) else { return false };
         if lane.batch.is_some() || lane.pending() == 0 || now < lane.not_before {
-            return;
+            return false;
         }
         if lane.pending() < limit && now < lane.since.get_or_insert(now).saturating_add(linger) {
-            return;
+            return false;
         }
-        let Some(version) = self.versions.take() else { return };
+        let Some(version) = self.versions.take() else { return false };
         let seen = self.seen.token();
         lane.since = None;
         let (keys, waiting, fresh) = lane.take(limit);
@@ -63,6 +67,7 @@ impl Core {
         });
         self.counts.reads += 1;
         self.out.push(Command::Read { lane: lane_number, keys, version, taken: now, seen });
+        true
     }
 
     pub(super) fn read_done(&mut self, lane: usize, rows: Outcome<ReadRows>) {
@@ -72,9 +77,8 @@ impl Core {
         let age = self.now.millis.saturating_sub(taken);
         match rows {
             Err(failure) => {
-                if age > self.config.max_age / 2 {
-                    self.shrink();
-                }
+                // the same again may fail again: what takes too long, or one id of many
+                self.shrink();
                 self.source_failed(&failure);
                 self.put_back(lane);
             }
@@ -162,9 +166,7 @@ impl Core {
             }
             Written::Failed(failure) => {
                 // what takes the server too long would take it as long again
-                if age > self.config.max_age / 2 {
-                    self.shrink();
-                }
+                self.shrink();
                 self.creates_may_land();
                 self.sink_failed(failure.class, &failure.message);
                 self.put_back(lane);
@@ -200,13 +202,14 @@ impl Core {
         self.batch_limit = (self.batch_limit / 2).max(1);
     }
 
-    /// Every id of the batch is read again, with a new version.
+    /// Every id of the batch is read again, with a new version; one that was alone, after all others.
     fn put_back(&mut self, lane_number: usize) {
         let Some(lane) = self.lanes.get_mut(lane_number) else { return };
         let Some(batch) = lane.batch.take() else { return };
+        let last = batch.keys.len() == 1;
         let ids = batch.keys.iter().zip(batch.waiting).zip(batch.fresh).rev();
         let relieved: Vec<u64> =
-            ids.filter_map(|((key, waiting), fresh)| lane.put_back(key, waiting, fresh)).collect();
+            ids.filter_map(|((key, waiting), fresh)| lane.put_back(key, waiting, fresh, last)).collect();
         for transaction in relieved {
             self.transactions.release(transaction);
         }
@@ -234,8 +237,8 @@ impl Core {
                 Some(reason) => Verdict::Rejected(reason),
                 None => verdict.unwrap_or(Verdict::Retry("the answer lacks a verdict".into())),
             };
-            let one =
-                One { key, version: batch.version, lane: lane_number, fresh, deleted: missing.contains(&at) };
+            let (deleted, alone) = (missing.contains(&at), size == 1);
+            let one = One { key, version: batch.version, lane: lane_number, fresh, deleted, alone };
             self.judge_one(&one, waiting, verdict, &mut sum);
         }
         self.judged(lane_number, size, sum);
@@ -281,7 +284,8 @@ impl Core {
             Verdict::IndexMissing(reason) => sum.missing = Some(reason),
         }
         let lane = self.lanes.get_mut(one.lane);
-        if let Some(transaction) = lane.and_then(|lane| lane.put_back(one.key, waiting, one.fresh)) {
+        if let Some(transaction) = lane.and_then(|lane| lane.put_back(one.key, waiting, one.fresh, one.alone))
+        {
             self.transactions.release(transaction);
         }
     }
@@ -332,4 +336,5 @@ struct One<'a> {
     lane: usize,
     fresh: bool,
     deleted: bool,
+    alone: bool,
 }

@@ -54,6 +54,8 @@ pub(super) struct Lane {
     /// No batch before this time: the last one was refused in part.
     pub(super) not_before: u64,
     pub(super) refusals: u32,
+    /// Batches taken, modulo 8.
+    taken: u8,
     /// When the ids that wait were first looked at, while they linger.
     pub(super) since: Option<u64>,
 }
@@ -92,13 +94,17 @@ impl Lane {
         Some(other.max(transaction))
     }
 
-    /// Puts an id of a failed batch back at the head. Gives a transaction that need not wait for it any
-    /// longer, because an older one does.
-    pub(super) fn put_back(&mut self, key: &Key, waiting: Waiting, fresh: bool) -> Option<u64> {
+    /// Puts an id of a failed batch back at the head, or as the `last`. Gives a transaction that need not wait for it
+    /// any longer, because an older one does.
+    pub(super) fn put_back(&mut self, key: &Key, waiting: Waiting, fresh: bool, last: bool) -> Option<u64> {
         let Some(entry) = self.pending.get_mut(key) else {
             self.pending.insert(key.clone(), Entry { waiting, fresh });
             let queue = if fresh { &mut self.fresh } else { &mut self.background };
-            queue.push_front(key.clone());
+            if last {
+                queue.push_back(key.clone());
+            } else {
+                queue.push_front(key.clone());
+            }
             return None;
         };
         entry.waiting.pages.extend(waiting.pages);
@@ -122,11 +128,13 @@ impl Lane {
         }
     }
 
-    /// Takes up to `limit` ids, fresh ones first; an eighth is kept for the background so that a build
-    /// goes on under any load.
+    /// Takes up to `limit` ids, fresh ones first; an eighth (of the batches, where they are that small) is kept for
+    /// the background so that a build goes on under any load.
     pub(super) fn take(&mut self, limit: usize) -> (Vec<Key>, Vec<Waiting>, Vec<bool>) {
         let mut taken = (Vec::new(), Vec::new(), Vec::new());
-        let share = if self.background.is_empty() { 0 } else { limit / 8 };
+        self.taken = (self.taken + 1) % 8;
+        let least = usize::from(self.taken == 0);
+        let share = if self.background.is_empty() { 0 } else { (limit / 8).max(least) };
         self.take_from(limit - share, true, &mut taken);
         self.take_from(limit, false, &mut taken);
         self.take_from(limit, true, &mut taken);
@@ -194,11 +202,31 @@ mod tests {
     }
 
     #[test]
+    fn one_that_fails_alone_stands_in_nobodys_way() {
+        let mut lane = Lane::default();
+        for id in 0..3 {
+            lane.mark(&Key::int(id), Waiter::Transaction(1), true);
+            lane.mark(&Key::int(10 + id), Waiter::Page(1), false);
+        }
+        let mut through = Vec::new();
+        for _ in 0..40 {
+            let (keys, waiting, fresh) = lane.take(1);
+            match keys.as_slice() {
+                [key] if *key == Key::int(0) => {
+                    lane.put_back(key, waiting[0].clone(), fresh[0], true);
+                }
+                keys => through.extend_from_slice(keys),
+            }
+        }
+        assert_eq!(through, [1, 2, 10, 11, 12].map(Key::int));
+    }
+
+    #[test]
     fn an_older_transaction_relieves_a_younger() {
         let mut lane = Lane::default();
         lane.mark(&Key::int(1), Waiter::Transaction(8), true);
         let old = Waiting { transaction: Some(3), pages: vec![4] };
-        assert_eq!(lane.put_back(&Key::int(1), old, true), Some(8));
+        assert_eq!(lane.put_back(&Key::int(1), old, true, false), Some(8));
         let (_, waiting, _) = lane.take(1);
         assert_eq!(waiting, [Waiting { transaction: Some(3), pages: vec![4] }]);
     }

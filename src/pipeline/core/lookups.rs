@@ -29,6 +29,8 @@ pub(super) struct Lookups {
     queues: BTreeMap<usize, VecDeque<Key>>,
     queued: HashMap<(usize, Key), u64>,
     pub(super) running: BTreeMap<u64, Lookup>,
+    /// The one that failed last.
+    failed: u64,
 }
 
 impl Lookups {
@@ -74,10 +76,11 @@ impl Lookups {
     }
 
     /// The lookups whose next page can be asked for: the first page of any, a later one of a single lookup
-    /// at a time.
+    /// at a time. First those behind the one that failed last: while one thing at a time is tried, what always fails must
+    /// not be tried alone for ever.
     pub(super) fn ready(&self) -> Vec<u64> {
-        let idle = self.running.iter().filter(|(_, l)| !l.asked && !l.fetched);
-        idle.map(|(id, _)| *id).collect()
+        let behind = self.running.range(self.failed + 1..).chain(self.running.range(..=self.failed));
+        behind.filter(|(_, l)| !l.asked && !l.fetched).map(|(id, _)| *id).collect()
     }
 
     pub(super) fn asked(&mut self, id: u64, seen: u64) -> Option<&Lookup> {
@@ -94,11 +97,13 @@ impl Lookups {
     pub(super) fn answered(&mut self, id: u64, page: Option<(Option<Key>, bool)>) {
         let Some(lookup) = self.running.get_mut(&id) else { return };
         lookup.asked = false;
-        if let Some((last, more)) = page {
-            lookup.pages += 1;
-            lookup.fetched = !more;
-            lookup.after = last.or(lookup.after.take());
-        }
+        let Some((last, more)) = page else {
+            self.failed = id;
+            return;
+        };
+        lookup.pages += 1;
+        lookup.fetched = !more;
+        lookup.after = last.or(lookup.after.take());
     }
 
     /// One more id of a lookup's page waits.

@@ -229,12 +229,15 @@ impl Core {
     }
 
     /// Is this still the server and the index that the stream and the lanes are about? Where the place begins at
-    /// a file's head, the schemas are not those of where the stream stands.
+    /// a file's head, the schemas are not those of where the stream stands. And without GTIDs nobody who goes on from
+    /// where the stream stands knows that there are commits before it which are not visible yet.
     fn is_at(&self, place: &Place) -> bool {
+        let (delivered, position) = (&self.transactions.delivered, &place.position);
         place.deliver_first.is_none()
             && place.server_uuid == self.identity.server_uuid
             && place.index_uuid == self.identity.index_uuid
-            && place.position.gtids.is_some() == self.transactions.delivered.gtids.is_some()
+            && position.gtids.is_some() == delivered.gtids.is_some()
+            && (position.gtids.is_some() || delivered.binlog <= position.binlog)
     }
 
     /// All that was known of the stream is void: it begins here.
@@ -255,15 +258,17 @@ impl Core {
         self.lookups = super::Lookups::default();
     }
 
-    /// A Full begins or goes on. It awaits the dead letters too: an id that is in neither table nor index is
-    /// nowhere else. And its sweep waits until all has landed that was read before.
+    /// A Full begins or goes on. It awaits the dead letters too, and what is in flight and may become one: an id that is
+    /// in neither table nor index is nowhere else. And its sweep waits until all has landed that was read before.
     fn full_begins(&mut self) {
         if !std::mem::take(&mut self.first) {
             self.sweep_from = self.now.millis + self.config.landing;
         }
         let hold = self.name();
         self.builds.also(FULL, hold);
-        for key in self.letters.keys() {
+        let batches = self.lanes.iter().filter_map(|lane| lane.batch.as_ref());
+        let in_flight = batches.flat_map(|batch| batch.keys.iter().cloned());
+        for key in in_flight.chain(self.letters.keys()).collect::<Vec<_>>() {
             if self.mark(&key, Waiter::Page(hold), false) {
                 self.builds.wait(hold);
             }
