@@ -47,6 +47,8 @@ impl MysqlOptions {
             format!("--gtid-mode={gtid}"),
             format!("--enforce-gtid-consistency={gtid}"),
             format!("--binlog-row-metadata={metadata}"),
+            // many operators with a connection for each lane share one
+            "--max-connections=1000".to_owned(),
         ];
         all.extend(self.flags.iter().cloned());
         all

@@ -54,7 +54,9 @@ fn remove_leftovers(root: &Path) {
     for entry in fs::read_dir(root).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let owner = name.split('-').next().unwrap_or_default();
-        if owner.parse::<u32>().is_ok() && !Path::new("/proc").join(owner).exists() {
+        // what has our own number is of a process before: this one has no folder yet
+        let gone = |pid: u32| pid == std::process::id() || !Path::new("/proc").join(owner).exists();
+        if owner.parse().is_ok_and(gone) {
             if name.ends_with("-disk") {
                 crate::disk::unmount(&entry.path().join("mount"));
             }

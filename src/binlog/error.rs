@@ -61,9 +61,20 @@ pub enum BinlogError {
         /// The limit.
         seconds: u64,
     },
-    /// The server ended the stream.
-    #[error("the server ended the binlog stream at {file}:{offset}: {message}")]
+    /// The server ended the stream without an error: at the end of its binlog where that was asked for, or because its
+    /// thread was killed.
+    #[error(
+        "the server ended the binlog stream at {file}:{offset}: it is the end of the binlog, or its thread was killed"
+    )]
     Ended {
+        /// The file being streamed.
+        file: Arc<str>,
+        /// Offset after the last event received.
+        offset: u64,
+    },
+    /// The server gave the stream up: it shuts down, or the like.
+    #[error("the server ended the binlog stream at {file}:{offset}: {message}")]
+    Interrupted {
         /// The file being streamed.
         file: Arc<str>,
         /// Offset after the last event received.
@@ -171,6 +182,7 @@ impl BinlogError {
             | Self::Unexpected { .. }
             | Self::Silent { .. }
             | Self::Ended { .. }
+            | Self::Interrupted { .. }
             | Self::ServerIdTaken { .. } => Class::Retry,
             Self::Refused { .. } => Class::Halt,
             Self::PositionLost { .. }

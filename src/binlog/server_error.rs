@@ -40,15 +40,16 @@ impl Place {
         }
     }
 
-    pub(super) fn ended(&self, message: impl Into<String>) -> BinlogError {
-        BinlogError::Ended { file: Arc::clone(&self.file), offset: self.offset, message: message.into() }
+    pub(super) fn ended(&self) -> BinlogError {
+        BinlogError::Ended { file: Arc::clone(&self.file), offset: self.offset }
     }
 }
 
-/// Server errors that pass by themselves: too many connections, shutdown, packets cut, locks, kills.
-const PASSING: [u16; 19] = [
-    1040, 1053, 1077, 1079, 1152, 1153, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161, 1203, 1205, 1226,
-    1317, 3169,
+/// Server errors that pass by themselves: too many connections, shutdown, packets cut, locks, kills, offline; 2002 to
+/// 2013 and 9001 are of MySQL Router and ProxySQL, while they have no server to ask.
+const PASSING: [u16; 28] = [
+    1040, 1053, 1077, 1079, 1152, 1153, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1203, 1205,
+    1226, 1317, 1927, 2002, 2003, 2006, 2013, 3032, 3169, 4031, 9001,
 ];
 
 /// ER_SOURCE_FATAL_ERROR_READING_BINLOG.
@@ -58,7 +59,8 @@ pub(super) fn from_wire(what: &'static str, error: WireError, place: &Place) -> 
     match error {
         WireError::Server { code: FATAL_READING_BINLOG, message } => fatal_reading(what, message, place),
         WireError::Server { code, message } if PASSING.contains(&code) => {
-            place.ended(format!("{message} ({code})"))
+            let (file, offset) = (Arc::clone(&place.file), place.offset);
+            BinlogError::Interrupted { file, offset, message: format!("{message} ({code})") }
         }
         WireError::Server { code, message } => {
             BinlogError::Refused { what, message: format!("{message} ({code})") }
@@ -104,5 +106,6 @@ mod tests {
         assert_eq!(class(1045, "Access denied"), Class::Halt);
         assert_eq!(class(1227, "you need REPLICATION SLAVE"), Class::Halt);
         assert_eq!(class(1053, "Server shutdown in progress"), Class::Retry);
+        assert_eq!(class(9001, "Max connect timeout reached"), Class::Retry);
     }
 }

@@ -110,7 +110,7 @@ impl Stream {
             match arrived.map_err(|e| self.failed(e))? {
                 Some(Packet { kind: EVENT, body }) => return Ok(body),
                 Some(Packet { kind: EOF, body }) if body.len() < 8 => {
-                    return Err(self.place.ended("end of the binlog"));
+                    return Err(self.place.ended());
                 }
                 Some(other) => return Err(self.failed(WireError::packet(&other))),
                 None => {}

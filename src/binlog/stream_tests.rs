@@ -69,7 +69,7 @@ async fn parts_of_an_event_are_signs_of_life() {
 #[tokio::test]
 async fn what_ends_a_stream_says_why() {
     for (payload, expected, class) in [
-        (&b"\xfe\0\0\x02\0"[..], "end of the binlog", Class::Retry),
+        (&b"\xfe\0\0\x02\0"[..], "the end of the binlog", Class::Retry),
         (b"\xff\xd4\x04#HY000Could not find first log", "Could not find first log", Class::Gap),
         (b"\x07xyz", "kind 0x07 with 3 bytes", Class::Retry),
         (b"", "an empty packet", Class::Retry),

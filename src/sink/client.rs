@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
+    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue,
 };
 use reqwest::{Body, Client, Method, RequestBuilder, Response, StatusCode, Url};
 use tokio::runtime::{Handle, Id};
@@ -50,7 +50,6 @@ pub(super) struct Answer {
     pub(super) address: String,
     pub(super) status: u16,
     pub(super) body: Bytes,
-    retry_after: Option<Duration>,
 }
 
 /// What a client is made of; who wants the same has the same one, with its connections.
@@ -157,10 +156,13 @@ impl Http {
             Err(error) => error,
         };
         if let Some((content, length)) = length
+            && !error.is_connect()
             && was_reset(&error)
         {
             let silent = self.request(method, &url, Some((content, Body::wrap(SilentBody { length }))));
-            if let Ok(response) = silent.timeout(REFUSAL).send().await
+            // its connection is in the middle of a request for ever
+            let silent = silent.header(CONNECTION, HeaderValue::from_static("close")).timeout(REFUSAL);
+            if let Ok(response) = silent.send().await
                 && is_of_headers(response.status())
             {
                 return read(address, response).await;
@@ -210,8 +212,6 @@ fn client(settings: &Settings) -> Result<Client> {
 
 async fn read(address: String, mut response: Response) -> Result<Answer> {
     let status = response.status();
-    let seconds = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
-    let retry_after = seconds.map(Duration::from_secs);
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
@@ -226,7 +226,7 @@ async fn read(address: String, mut response: Response) -> Result<Answer> {
             Err(error) => return Err(SinkError::Lost { address, reason: words(&error) }),
         }
     }
-    Ok(Answer { address, status: status.as_u16(), body: body.into(), retry_after })
+    Ok(Answer { address, status: status.as_u16(), body: body.into() })
 }
 
 /// What a request is refused for whatever its body says: who sends it, and its length.
@@ -242,7 +242,7 @@ impl Answer {
 
     /// What an answer that is not 2xx means.
     pub(super) fn error(self) -> SinkError {
-        let Self { address, status, body, retry_after } = self;
+        let Self { address, status, body } = self;
         let error = failure(&body);
         let reason = error.text();
         match status {
@@ -251,7 +251,7 @@ impl Answer {
             404 if error.kind == "index_not_found_exception" => {
                 SinkError::IndexMissing { index: "of the task".into(), reason }
             }
-            429 => SinkError::Busy { address, reason, retry_after },
+            429 => SinkError::Busy { address, reason },
             408 | 500..=599 => SinkError::Server { address, status, reason },
             _ => SinkError::Unexpected { address, status, reason },
         }

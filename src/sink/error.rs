@@ -1,7 +1,5 @@
 //! What can go wrong between this room and the index, and what it means for the work in hand.
 
-use std::time::Duration;
-
 use super::Finding;
 use crate::model::Class;
 
@@ -54,8 +52,6 @@ pub enum SinkError {
         address: String,
         /// The server's words.
         reason: String,
-        /// The server's wish (`Retry-After`).
-        retry_after: Option<Duration>,
     },
     /// 408 or 5xx.
     #[error("{address}: HTTP {status}: {reason}")]

@@ -165,7 +165,8 @@ impl SourceError {
 /// The class of a server's error, by number first and SQLSTATE then. Unknown ones halt, as does 28 (sign-in).
 fn class_of(code: u16, state: &str) -> Class {
     match code {
-        // too many connections, shutdown, net, interrupted, limits, lock waits, deadlock, re-prepare, offline
+        // too many connections, shutdown, net, interrupted, limits, lock waits, deadlock, re-prepare, offline; then what
+        // MySQL Router (2003) and ProxySQL (9001) say while they have no server to ask
         1040
         | 1053
         | 1077..=1079
@@ -184,9 +185,14 @@ fn class_of(code: u16, state: &str) -> Class {
         | 1637
         | 1927
         | 1969
+        | 2002
+        | 2003
+        | 2006
+        | 2013
         | 3024
         | 3032
-        | 4031 => Class::Retry,
+        | 4031
+        | 9001 => Class::Retry,
         // accounts and grants
         1044 | 1045 | 1129 | 1130 | 1142 | 1143 | 1227 | 1251 | 1290 | 1370 | 1698 | 1820 | 1862 | 3118
         | 3955 => Class::Halt,

@@ -43,6 +43,19 @@ pub enum TraceError {
         /// Where the file ends.
         offset: u64,
     },
+    /// A server ended its stream too early.
+    #[error(
+        "the server ended the binlog stream at {file}:{offset}, and has more up to {last}: its thread was killed; run it \
+         again (with --checkpoint it goes on)"
+    )]
+    Cut {
+        /// The file that was streamed.
+        file: String,
+        /// Where it ended.
+        offset: u64,
+        /// The server's last file when the stream began.
+        last: String,
+    },
     /// Nobody says what the columns of a table are called.
     #[error(
         "{at}: the column names of {table} are not known: {reason}; give the table's DDL (--ddl FILE, as \
@@ -104,10 +117,11 @@ impl TraceError {
     pub fn is_incomplete(&self) -> bool {
         match self {
             Self::Binlog(e) => {
-                !matches!(e, BinlogError::Encrypted { .. } | BinlogError::NotABinlog { .. })
-                    && e.class() == Class::Gap
+                let ended = matches!(e, BinlogError::Ended { .. } | BinlogError::Interrupted { .. });
+                let unread = matches!(e, BinlogError::Encrypted { .. } | BinlogError::NotABinlog { .. });
+                ended || (!unread && e.class() == Class::Gap)
             }
-            Self::Open { .. } => true,
+            Self::Open { .. } | Self::Cut { .. } => true,
             _ => false,
         }
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::runtime::Handle;
 
 use super::TraceError;
-use super::live::Live;
+use super::live::{End, Live};
 use super::remote::{HttpReader, Link};
 use crate::binlog::StreamStart;
 use crate::model::ServerOptions;
@@ -116,16 +116,15 @@ impl Input {
         Self { name: unpacked_name(name), identity: None, size, from: From::Remote(remote) }
     }
 
-    /// A server's binlog from `start`: to its end, or for ever with `follow`. `identity`: what tells the server from
-    /// another at its address.
+    /// A server's binlog from `start` to `end`. `identity`: what tells the server from another at its address.
     pub async fn live(
         server: &ServerOptions,
         start: &StreamStart,
-        follow: bool,
+        end: End,
         identity: Option<String>,
         runtime: &Handle,
     ) -> Result<Self, TraceError> {
-        let live = Live::open(server, start, follow, runtime).await?;
+        let live = Live::open(server, start, end, runtime).await?;
         Ok(Self {
             name: format!("{}:{}", server.host, server.port),
             identity,

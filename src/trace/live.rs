@@ -5,27 +5,39 @@ use tokio::sync::mpsc::{Receiver, channel};
 
 use super::TraceError;
 use crate::binlog::{BinlogError, RawEvent, Stream, StreamOptions, StreamStart, derive_server_id};
-use crate::model::ServerOptions;
+use crate::model::{BinlogPosition, ServerOptions};
 
 /// Events read ahead.
 const AHEAD: usize = 256;
-/// Server ids tried before giving up: another client may use one.
-const ATTEMPTS: u32 = 5;
-
 /// Events of a server, in order. Taking one blocks: never on a thread of the runtime.
 pub(super) struct Live {
     events: Receiver<Result<RawEvent, BinlogError>>,
+    end: End,
+}
+
+/// Where a stream ends.
+#[derive(Clone, Debug)]
+pub enum End {
+    /// Nowhere: it waits for more.
+    Never,
+    /// Where the server has no more, and not before this file, if it is known.
+    InFile(Option<String>),
 }
 
 impl Live {
-    /// Streams from `start`; with `follow` for ever, else to the end that the server has now.
+    /// Streams from `start` to `end`.
     pub(super) async fn open(
         server: &ServerOptions,
         start: &StreamStart,
-        follow: bool,
+        end: End,
         runtime: &Handle,
     ) -> Result<Self, TraceError> {
-        let mut stream = connect(server, start, follow).await?;
+        // two clients with one server id end each other; process ids are the same in every container
+        let seed = format!("trace-{}", rand::random::<u64>());
+        let mut options = StreamOptions::new(derive_server_id(&seed, 0));
+        options.end_at_eof = matches!(end, End::InFile(_));
+        options.annotations = true;
+        let mut stream = Stream::open(server, start, options).await?;
         let (sender, events) = channel(AHEAD);
         runtime.spawn(async move {
             loop {
@@ -36,29 +48,27 @@ impl Live {
                 }
             }
         });
-        Ok(Self { events })
+        Ok(Self { events, end })
     }
 
     /// The next event; `None` at the end.
+    ///
+    /// # Errors
+    /// Also where the server ends the stream in an earlier file than its last: a killed thread says no more than one that
+    /// is done.
     pub(super) fn next_raw(&mut self) -> Result<Option<RawEvent>, TraceError> {
-        match self.events.blocking_recv() {
-            None | Some(Err(BinlogError::Ended { .. })) => Ok(None),
-            Some(event) => Ok(Some(event?)),
-        }
-    }
-}
-
-async fn connect(server: &ServerOptions, start: &StreamStart, follow: bool) -> Result<Stream, TraceError> {
-    let seed = format!("trace-{}", std::process::id());
-    let mut attempt = 0;
-    loop {
-        let mut options = StreamOptions::new(derive_server_id(&seed, attempt));
-        options.end_at_eof = !follow;
-        options.annotations = true;
-        match Stream::open(server, start, options).await {
-            Ok(stream) => return Ok(stream),
-            Err(BinlogError::ServerIdTaken { .. }) if attempt < ATTEMPTS => attempt += 1,
-            Err(error) => return Err(error.into()),
+        match (self.events.blocking_recv(), &self.end) {
+            (None, _) => Ok(None),
+            (Some(Err(BinlogError::Ended { file, offset })), End::InFile(last)) => {
+                let begins = |file: &str| BinlogPosition { file: file.to_owned(), offset: 0 };
+                match last {
+                    Some(last) if begins(&file) < begins(last) => {
+                        Err(TraceError::Cut { file: file.to_string(), offset, last: last.clone() })
+                    }
+                    _ => Ok(None),
+                }
+            }
+            (Some(event), _) => Ok(Some(event?)),
         }
     }
 }

@@ -48,6 +48,7 @@ pub use archive::{Archive, Bookmark, Holdings, Page};
 pub use checkpoint::Checkpoint;
 pub use error::TraceError;
 pub use input::Input;
+pub use live::End;
 pub use predicate::Predicate;
 pub use remote::{AccessKeys, Cloud, Listing, S3Store, StoreOptions};
 pub use request::{Form, Request};

@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 
 use super::TraceError;
 use super::input::Input;
-use super::live::Live;
+use super::live::{End, Live};
 use super::request::Request;
 use super::transaction::Transaction;
 use crate::binlog::{BinlogError, BinlogFile, Body, Decoder, Event, StreamStart};
@@ -41,7 +41,7 @@ pub fn live_start(server: &ServerOptions, files: &[String], start: u64, runtime:
     last_early(files.len(), start, |index| {
         let Some(file) = files.get(index) else { return First::Unknown };
         let position = StreamStart::File(BinlogPosition { file: file.clone(), offset: 4 });
-        let opened = runtime.block_on(Box::pin(Live::open(server, &position, false, runtime)));
+        let opened = runtime.block_on(Box::pin(Live::open(server, &position, End::InFile(None), runtime)));
         let tried = opened.and_then(|live| first_of_live(live, file));
         tried.unwrap_or(First::Unknown)
     })

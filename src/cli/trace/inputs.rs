@@ -10,7 +10,7 @@ use crate::binlog::StreamStart;
 use crate::model::{BinlogPosition, Secret, ServerOptions};
 use crate::source::{Source, SourceOptions};
 use crate::trace::{
-    AccessKeys, Checkpoint, Cloud, Input, Listing, Progress, Request, S3Store, StoreOptions, TraceError,
+    AccessKeys, Checkpoint, Cloud, End, Input, Listing, Progress, Request, S3Store, StoreOptions, TraceError,
     left_out, live_start,
 };
 
@@ -150,6 +150,10 @@ async fn live(
         Some(_) => Some(format!("server {}", source.server().await?.server_uuid)),
         None => None,
     };
+    // who may stream need not be allowed to list
+    let files: Result<Vec<String>, _> =
+        source.binlogs().await.map(|files| files.into_iter().map(|file| file.name).collect());
+    let last = files.as_ref().ok().and_then(|files| files.last().cloned());
     let start = match (checkpoint.and_then(Checkpoint::position), &args.executed_gtids, &args.start_file) {
         (Some(position), ..) => StreamStart::File(position),
         (None, Some(set), _) => {
@@ -158,14 +162,15 @@ async fn live(
         }
         (None, None, Some(file)) => StreamStart::File(BinlogPosition { file: file.clone(), offset: 4 }),
         (None, None, None) => {
-            let files: Vec<String> = source.binlogs().await?.into_iter().map(|file| file.name).collect();
+            let files = files?;
             let index = first_file(&server, &files, request).await?;
             let file = files.into_iter().nth(index);
             let file = file.ok_or_else(|| option(format!("{}: it has no binlogs", server.host)))?;
             StreamStart::File(BinlogPosition { file, offset: 4 })
         }
     };
-    Input::live(&server, &start, args.follow, identity, &Handle::current()).await
+    let end = if args.follow { End::Never } else { End::InFile(last) };
+    Input::live(&server, &start, end, identity, &Handle::current()).await
 }
 
 /// Which of a server's binlogs is the first that may hold what is asked for.

@@ -140,7 +140,7 @@ impl HttpReader {
         let status = response.status();
         match status {
             // the first answer; what lies before the place is skipped where the server knows no Range
-            StatusCode::OK if !self.begun => {
+            StatusCode::OK if !self.begun || self.offset == 0 => {
                 self.discard = self.offset;
                 self.total = response.content_length();
             }

@@ -92,7 +92,7 @@ async fn stall_across_a_restart(mysql: &MysqlServer, stage: &Stage, operator: &m
 async fn stall_across_the_start(mysql: &MysqlServer, stage: &Stage) {
     let stalled = Stalled::begin(mysql, stage, CHANGES).await;
     let operator = stage.start();
-    let asks = "SELECT COUNT(*) FROM performance_schema.processlist WHERE ID <> CONNECTION_ID() AND INFO LIKE '%log_status%'";
+    let asks = "SELECT COUNT(*) FROM performance_schema.processlist WHERE ID <> CONNECTION_ID() AND INFO LIKE '%performance_schema.log_status%'";
     operator
         .wait_until("a position is waited for, or taken", PATIENCE, async || {
             let asked: Option<u64> = mysql.conn().await.query_first(asks).await.unwrap();

@@ -47,7 +47,8 @@ async fn tables_that_differ_by_case_only() {
     ])
     .await;
     assert_eq!(rig.equal("changes of both").await, 2);
-    rig.no_gap().await;
+    // the TRUNCATE is the last statement, and changes no document that could be waited for
+    assert_eq!(rig.metric_now("gaps_total").await, 0);
 }
 
 /// `lower_case_table_names=1`: any spelling means the same table.

@@ -2,7 +2,7 @@
 
 use super::rig::{PATIENCE, Plan, Rig, statements};
 use e2e::stage::{wait_condition, wait_said};
-use e2e::{Kind, MysqlServer, Size, Stage, TaskFile, shared};
+use e2e::{Kind, MysqlServer, Size, Stage, TaskFile, shared, wait_until};
 use serde_json::{Value, json};
 
 fn plan(mysql: &MysqlServer, name: &'static str, edit: fn(TaskFile, &str) -> TaskFile) -> Plan {
@@ -96,8 +96,11 @@ async fn every_transform_through_build_and_stream() {
     rig.run(&["UPDATE {db}.book SET meta = '{broken' WHERE id = 1"]).await;
     let status = wait_condition(&rig.operator, "DeadLetters", "True").await;
     assert!(status.ready, "{}", status.text);
-    let log = rig.operator.log();
-    let line = log.lines().find(|line| line.contains("dead letter")).unwrap();
+    let line = wait_until("the letter in the log", PATIENCE, async || {
+        let log = rig.operator.log();
+        log.lines().find(|line| line.contains("dead letter")).map(str::to_owned).ok_or(log)
+    })
+    .await;
     assert!(line.contains("spec.transforms[3].jsonDecodeFields") && line.contains("\\\"meta\\\""), "{line}");
     rig.run(&["UPDATE {db}.book SET meta = '[7]' WHERE id = 1"]).await;
     let one = book(json!("rust"), json!(["a", "b", "c"]), json!([7]), json!("28.02.2026"), place);

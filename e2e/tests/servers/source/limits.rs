@@ -20,6 +20,13 @@ async fn sleepers(server: &MysqlServer, mark: &str) -> u64 {
     server.conn().await.query_first(sql).await.unwrap().unwrap()
 }
 
+/// The server itself would let a query run for longer than these tests wait: only KILL ends it.
+fn unlimited(server: &MysqlServer) -> SourceOptions {
+    let mut options = options(server);
+    options.session.max_execution_time = Some(600_000);
+    options
+}
+
 /// KILL is answered when the server has noted it; the query ends at its next look. Well before its SLEEP does.
 async fn ended(server: &MysqlServer, mark: &str) {
     wait_until("the query has ended", Duration::from_secs(40), async || {
@@ -32,7 +39,7 @@ async fn ended(server: &MysqlServer, mark: &str) {
 #[tokio::test]
 async fn a_query_that_takes_too_long_is_killed_on_the_server() {
     let server = shared::mysql().await;
-    let options = SourceOptions { query_timeout: Duration::from_millis(500), ..options(server) };
+    let options = SourceOptions { query_timeout: Duration::from_millis(500), ..unlimited(server) };
     let mut reader = Source::new(options).unwrap().reader().await.unwrap();
     let sql = "SELECT 1 AS id, SLEEP(60) AS too_long_by_far FROM DUAL WHERE 1 IN (:ids)";
     let error = read(&mut reader, sql, &[Key::int(1)], &NOTHING).await.unwrap_err();
@@ -46,7 +53,7 @@ async fn a_query_that_takes_too_long_is_killed_on_the_server() {
 #[tokio::test]
 async fn a_dropped_read_is_killed_on_the_server() {
     let server = shared::mysql().await;
-    let mut reader = source(server).reader().await.unwrap();
+    let mut reader = Source::new(unlimited(server)).unwrap().reader().await.unwrap();
     let sql = "SELECT 1 AS id, SLEEP(60) AS dropped_half_way FROM DUAL WHERE 1 IN (:ids)";
     let keys = [Key::int(1)];
     let runs = wait_until("the query runs", PATIENCE, async || {
@@ -194,16 +201,20 @@ async fn a_lost_connection_is_made_anew_and_no_snapshot_is_held() {
     read(&mut reader, sql, &[Key::int(1)], &set).await.unwrap();
     for visible in [&NOTHING, &set] {
         let mut conn = server.conn().await;
-        let ids = wait_until("the reader's connection rests", PATIENCE, async || {
-            let sql = "SELECT ID FROM performance_schema.processlist WHERE ID <> CONNECTION_ID() AND COMMAND = 'Sleep'";
-            let ids: Vec<u64> = conn.query(sql).await.unwrap();
-            if ids.is_empty() { Err("nobody sleeps".to_owned()) } else { Ok(ids) }
+        let found = wait_until("the reader's connection rests", PATIENCE, async || {
+            let sql = "SELECT ID, COMMAND FROM performance_schema.processlist \
+                       WHERE ID <> CONNECTION_ID() AND USER = 'root'";
+            let found: Vec<(u64, String)> = conn.query(sql).await.unwrap();
+            let rests = !found.is_empty() && found.iter().all(|(_, command)| command == "Sleep");
+            if rests { Ok(found) } else { Err(format!("{found:?}")) }
         })
         .await;
-        for id in ids {
+        for (id, _) in found {
             let _ = conn.query_drop(format!("KILL {id}")).await;
         }
+        let before = proxy.connections();
         assert_eq!(read(&mut reader, sql, &[Key::int(1)], visible).await.unwrap().len(), 1);
+        assert!(proxy.connections() > before, "by another connection");
     }
     server.run(&["CREATE DATABASE held", "CREATE TABLE held.t (id INT PRIMARY KEY)"]).await;
     let sql = "SELECT id FROM held.t WHERE id IN (:ids)";

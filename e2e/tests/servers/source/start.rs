@@ -51,7 +51,7 @@ async fn without_gtids_log_status_waits_for_the_commit_in_flight() {
     let source = source_of(&server, "sync", "sync-pw");
     let mut reader = source.reader().await.unwrap();
     let stall = Stall::begin(&server, CHANGE).await;
-    let start = stall.until_asked("log_status", source.start_position()).await.unwrap();
+    let start = stall.until_asked("performance_schema.log_status", source.start_position()).await.unwrap();
     let rows = read(&mut reader, QUERY, &[Key::int(1)], &Visibility::Nothing).await.unwrap();
     assert_eq!(rows[0].1, r#"{"id":1,"v":2}"#, "before the position, so visible");
     assert_eq!((start.position.gtids, start.wait_until), (None, None));
