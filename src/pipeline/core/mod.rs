@@ -10,6 +10,7 @@ mod health;
 mod lane;
 mod letters;
 mod lookups;
+mod lost;
 mod protocol;
 mod saving;
 mod seen;
@@ -34,11 +35,11 @@ use self::health::Health;
 use self::lane::{Lane, Waiter, Waiting};
 use self::letters::DeadLetters;
 use self::lookups::Lookups;
+use self::lost::Had;
 use self::saving::Saving;
 use self::seen::SeenSet;
 use self::transactions::Transactions;
 use self::versions::Versions;
-use self::view::Executed;
 use crate::model::{BinlogPosition, Checkpoint, Key, StreamPosition};
 
 /// Bounds and habits of a worker. Times in milliseconds.
@@ -209,7 +210,8 @@ pub struct Core {
     checking: bool,
     check_at: u64,
     /// What the server had executed when it was last asked.
-    executed: Option<Executed>,
+    executed: Option<view::Executed>,
+    had: Had,
     progressed: u64,
     counts: Counts,
     now: Now,
@@ -264,6 +266,7 @@ impl Core {
             checking: false,
             check_at: 0,
             executed: None,
+            had: Had::default(),
             progressed: now.millis,
             counts: Counts::default(),
             now,
@@ -310,9 +313,7 @@ impl Core {
             Input::Saved(result) => self.saved(result),
             Input::DeadLettersSaved(result) => self.letters_saved(result),
             Input::EpochChecked(answer) => self.epoch_checked(answer),
-            Input::Executed { position, asked } => {
-                self.executed = Some(Executed { position, asked, read: self.now.millis });
-            }
+            Input::Executed { position, asked } => self.executed(position, asked),
             Input::Build(spec) => self.waiting_builds.push(spec),
             Input::Cancel(build) => self.cancel(&build),
             Input::Estimate { build, keys } => self.builds.estimate(&build, keys),

@@ -1,7 +1,9 @@
 //! The stream's side of the core: transactions, gaps, and where to begin.
 
+use super::lost::Had;
 use super::protocol::{Begin, BuildSpec, Command, Failure, Outcome, Place, Rows, Selection};
 use super::transactions::Prepared;
+use super::view::Executed;
 use super::{Core, FULL, Phase, StreamState, Waiter};
 use crate::model::{BinlogPosition, Key, StreamPosition};
 
@@ -151,6 +153,17 @@ impl Core {
         }
     }
 
+    pub(super) fn executed(&mut self, position: StreamPosition, asked: u64) {
+        let gtids = position.gtids.as_ref().filter(|_| self.phase == Phase::Running);
+        let lost = gtids.and_then(|gtids| self.had.lost(self.now.millis, gtids));
+        self.executed = Some(Executed { position, asked, read: self.now.millis });
+        if let Some(lost) = lost {
+            self.gap(format!(
+                "the server lacks transactions that it had: {lost}; it was restored, or promoted without them"
+            ));
+        }
+    }
+
     /// Begins (anew) at the place that source and index are at.
     pub(super) fn locate(&mut self, cause: String, full: bool) {
         self.close_stream();
@@ -242,6 +255,7 @@ impl Core {
 
     /// All that was known of the stream is void: it begins here.
     fn begin_at(&mut self, place: Place) {
+        self.had = Had::default();
         self.seen.reset(place.position.gtids.clone());
         self.identity.server_uuid = place.server_uuid;
         self.identity.index_uuid = place.index_uuid;
