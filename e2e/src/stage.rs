@@ -154,10 +154,16 @@ impl Stage {
 fn newest(directory: &Path, name: &str) -> Option<Value> {
     let epoch =
         |file: &str| file.strip_prefix(name)?.strip_prefix('.')?.strip_suffix(".json")?.parse::<u64>().ok();
-    let files =
-        std::fs::read_dir(directory).ok()?.filter_map(|file| file.ok()?.file_name().into_string().ok());
-    let newest = files.filter_map(|file| Some((epoch(&file)?, file))).max()?;
-    serde_json::from_slice(&std::fs::read(directory.join(newest.1)).ok()?).ok()
+    // a file that is gone by the time it is read was replaced by a newer one
+    for _ in 0..100 {
+        let files =
+            std::fs::read_dir(directory).ok()?.filter_map(|file| file.ok()?.file_name().into_string().ok());
+        let newest = files.filter_map(|file| Some((epoch(&file)?, file))).max()?;
+        if let Ok(content) = std::fs::read(directory.join(newest.1)) {
+            return Some(serde_json::from_slice(&content).expect("a file of the operator is whole"));
+        }
+    }
+    panic!("{} of {} cannot be read", name, directory.display())
 }
 
 /// What `/readyz` says.
