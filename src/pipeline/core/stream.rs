@@ -158,8 +158,9 @@ impl Core {
         let lost = gtids.and_then(|gtids| self.had.lost(self.now.millis, gtids));
         self.executed = Some(Executed { position, asked, read: self.now.millis });
         if let Some(lost) = lost {
+            let (count, lost) = (lost.len(), lost.to_string());
             self.gap(format!(
-                "the server lacks transactions that it had: {lost}; it was restored, or promoted without them"
+                "the server was restored, or promoted without all: it lacks {count} transactions that it had ({lost:.200})"
             ));
         }
     }
