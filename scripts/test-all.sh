@@ -22,6 +22,8 @@ part() {
 
 kinds() { scripts/elasticsearch.sh install es7 && scripts/mariadb.sh install; }
 property() { PROPERTY_CASES=3000 PROPERTY_SEED=1000 cargo test --workspace --locked --test servers -- property; }
+# Fifteen times what `make test` tries: what is left is rare.
+simulator() { SIM_FROM=2000 SIM_SEEDS=28000 cargo test --workspace --locked --test simulator -- converges; }
 long() { cargo test --workspace --locked --no-fail-fast --features e2e/long --test long -- --test-threads 1; }
 others() {
   cargo test --workspace --locked --no-fail-fast --features e2e/long --test servers -- \
@@ -39,6 +41,7 @@ all() {
   part make large
   part core
   part property
+  part simulator
   return "$missed"
 }
 
