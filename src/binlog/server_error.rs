@@ -8,6 +8,7 @@ use super::header::{EventType, Header};
 use super::state::sums;
 use super::stream::StreamStart;
 use super::wire::WireError;
+use crate::model::passes;
 
 /// Where a stream is, for its error messages.
 pub(super) struct Place {
@@ -45,12 +46,8 @@ impl Place {
     }
 }
 
-/// Server errors that pass by themselves: too many connections, shutdown, packets cut, locks, kills, offline; 2002 to
-/// 2013 and 9001 are of MySQL Router and ProxySQL, while they have no server to ask.
-const PASSING: [u16; 28] = [
-    1040, 1053, 1077, 1079, 1152, 1153, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1203, 1205,
-    1226, 1317, 1927, 2002, 2003, 2006, 2013, 3032, 3169, 4031, 9001,
-];
+/// What else passes by itself in a stream: packets cut, the session killed.
+const PASSING: [u16; 6] = [1153, 1154, 1155, 1156, 1157, 3169];
 
 /// ER_SOURCE_FATAL_ERROR_READING_BINLOG.
 const FATAL_READING_BINLOG: u16 = 1236;
@@ -58,7 +55,7 @@ const FATAL_READING_BINLOG: u16 = 1236;
 pub(super) fn from_wire(what: &'static str, error: WireError, place: &Place) -> BinlogError {
     match error {
         WireError::Server { code: FATAL_READING_BINLOG, message } => fatal_reading(what, message, place),
-        WireError::Server { code, message } if PASSING.contains(&code) => {
+        WireError::Server { code, message } if passes(code) || PASSING.contains(&code) => {
             let (file, offset) = (Arc::clone(&place.file), place.offset);
             BinlogError::Interrupted { file, offset, message: format!("{message} ({code})") }
         }

@@ -25,7 +25,7 @@ pub use gtid::{Gtid, GtidSet, Tag, Uuid};
 pub use in_use::InUse;
 pub use key::{Key, KeyPart};
 pub use position::{BinlogPosition, StreamPosition};
-pub use server::{Secret, ServerOptions, TlsMode, TlsOptions};
+pub use server::{Secret, ServerOptions, TlsMode, TlsOptions, passes};
 pub use status::{BuildProgress, Condition, ConditionStatus, ConditionType, TableMapping, TaskStatus};
 pub use table::{Column, ColumnKind, TableName, quoted};
 pub use value::Value;

@@ -93,6 +93,17 @@ impl Default for ServerOptions {
     }
 }
 
+/// Whether a server's error passes by itself, whatever was asked: too many connections (1040, 1203, 1226), shutdown
+/// (1053, 1077, 1079), the network (1152, 1158 to 1161, 1184), locks (1205), kills (1317, 1927), offline and idle (3032, 4031).
+/// 2002 to 2013 and 9001 are of MySQL Router and ProxySQL, while they have no server to ask.
+pub fn passes(code: u16) -> bool {
+    const PASSING: [u16; 22] = [
+        1040, 1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1184, 1203, 1205, 1226, 1317, 1927, 2002, 2003,
+        2006, 2013, 3032, 4031, 9001,
+    ];
+    PASSING.contains(&code)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@
 //! which has forgotten the deletes of meanwhile (`index.gc_deletes`). So its age is asked last of all: when the body is
 //! about to be written to the socket, piece by piece. A request whose rest is refused never becomes whole.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -68,9 +69,12 @@ pub(super) struct SilentBody {
 
 impl Body for SilentBody {
     type Data = Bytes;
-    type Error = TooOld;
+    type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, TooOld>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         Poll::Pending
     }
 

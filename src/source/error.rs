@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mysql_async::{DriverError, Error as Driver, IoError, ServerError};
 
-use crate::model::Class;
+use crate::model::{Class, passes};
 
 /// Errors of the source. Messages name what to do; none holds a password.
 #[derive(Debug, thiserror::Error)]
@@ -165,34 +165,9 @@ impl SourceError {
 /// The class of a server's error, by number first and SQLSTATE then. Unknown ones halt, as does 28 (sign-in).
 fn class_of(code: u16, state: &str) -> Class {
     match code {
-        // too many connections, shutdown, net, interrupted, limits, lock waits, deadlock, re-prepare, offline; then what
-        // MySQL Router (2003) and ProxySQL (9001) say while they have no server to ask
-        1040
-        | 1053
-        | 1077..=1079
-        | 1152
-        | 1158..=1161
-        | 1184
-        | 1203
-        | 1205
-        | 1213
-        | 1226
-        | 1243
-        | 1317
-        | 1412
-        | 1461
-        | 1615
-        | 1637
-        | 1927
-        | 1969
-        | 2002
-        | 2003
-        | 2006
-        | 2013
-        | 3024
-        | 3032
-        | 4031
-        | 9001 => Class::Retry,
+        code if passes(code) => Class::Retry,
+        // got a signal, deadlock, no such handler, definition changed, statements kept, re-prepare, transactions under way, limits
+        1078 | 1213 | 1243 | 1412 | 1461 | 1615 | 1637 | 1969 | 3024 => Class::Retry,
         // accounts and grants
         1044 | 1045 | 1129 | 1130 | 1142 | 1143 | 1227 | 1251 | 1290 | 1370 | 1698 | 1820 | 1862 | 3118
         | 3955 => Class::Halt,

@@ -116,12 +116,11 @@ impl TraceError {
     /// True where the input ends or breaks: everything before it was given.
     pub fn is_incomplete(&self) -> bool {
         match self {
-            Self::Binlog(e) => {
-                let ended = matches!(e, BinlogError::Ended { .. } | BinlogError::Interrupted { .. });
-                let unread = matches!(e, BinlogError::Encrypted { .. } | BinlogError::NotABinlog { .. });
-                ended || (!unread && e.class() == Class::Gap)
-            }
-            Self::Open { .. } | Self::Cut { .. } => true,
+            Self::Binlog(BinlogError::Encrypted { .. } | BinlogError::NotABinlog { .. }) => false,
+            Self::Binlog(BinlogError::Ended { .. } | BinlogError::Interrupted { .. })
+            | Self::Open { .. }
+            | Self::Cut { .. } => true,
+            Self::Binlog(e) => e.class() == Class::Gap,
             _ => false,
         }
     }

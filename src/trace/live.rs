@@ -9,6 +9,7 @@ use crate::model::{BinlogPosition, ServerOptions};
 
 /// Events read ahead.
 const AHEAD: usize = 256;
+
 /// Events of a server, in order. Taking one blocks: never on a thread of the runtime.
 pub(super) struct Live {
     events: Receiver<Result<RawEvent, BinlogError>>,
@@ -57,17 +58,14 @@ impl Live {
     /// Also where the server ends the stream in an earlier file than its last: a killed thread says no more than one that
     /// is done.
     pub(super) fn next_raw(&mut self) -> Result<Option<RawEvent>, TraceError> {
+        let begins = |file: &str| BinlogPosition { file: file.to_owned(), offset: 0 };
         match (self.events.blocking_recv(), &self.end) {
-            (None, _) => Ok(None),
-            (Some(Err(BinlogError::Ended { file, offset })), End::InFile(last)) => {
-                let begins = |file: &str| BinlogPosition { file: file.to_owned(), offset: 0 };
-                match last {
-                    Some(last) if begins(&file) < begins(last) => {
-                        Err(TraceError::Cut { file: file.to_string(), offset, last: last.clone() })
-                    }
-                    _ => Ok(None),
-                }
+            (Some(Err(BinlogError::Ended { file, offset })), End::InFile(Some(last)))
+                if begins(&file) < begins(last) =>
+            {
+                Err(TraceError::Cut { file: file.to_string(), offset, last: last.clone() })
             }
+            (None, _) | (Some(Err(BinlogError::Ended { .. })), End::InFile(_)) => Ok(None),
             (Some(event), _) => Ok(Some(event?)),
         }
     }

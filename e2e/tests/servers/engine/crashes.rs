@@ -175,13 +175,12 @@ async fn kill_nine_at_three_moments_loses_nothing() {
         .await;
     proxy.set(Fault::Pass);
     // while more changes come than it takes at once, a build stands: without them it comes to its end on any machine
-    let (failed, done) = (driver.failed(), driver.stop().await);
+    let earlier = (driver.failed(), driver.stop().await);
     wait_status(&operator, "the build's end", |status| {
         status.builds.get("full").is_some_and(|build| build.starts_with("Complete"))
     })
     .await;
-    let (counts, driver) = ((failed, done), stage.shop.drive(43, 560));
-    let before = included(&stage);
+    let (before, driver) = (included(&stage), stage.shop.drive(43, 560));
     wait_until("a checkpoint under load", PATIENCE, async || {
         let now = included(&stage);
         if now > before + 50 && driver.done() > 500 { Ok(()) } else { Err(now.to_string()) }
@@ -208,8 +207,8 @@ async fn kill_nine_at_three_moments_loses_nothing() {
     operator.kill9();
     operator.boot();
 
-    let (seconds, failed) = (begin.elapsed().as_secs_f64(), counts.0 + driver.failed());
-    let done = counts.1 + driver.stop().await;
+    let (seconds, failed) = (begin.elapsed().as_secs_f64(), earlier.0 + driver.failed());
+    let done = earlier.1 + driver.stop().await;
     let last = marks.stop().await;
     eprintln!("{:.0} transactions/s for {seconds:.0} s; {failed} failed", (done + last) as f64 / seconds);
     stage.equal(&operator).await;

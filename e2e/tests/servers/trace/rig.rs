@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
-use e2e::operator::program;
+use e2e::operator::{answered, program};
 use e2e::scratch::project;
-use e2e::stage::PATIENCE;
 use e2e::{MysqlServer, Scratch};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row, Value};
@@ -44,19 +42,11 @@ pub(crate) fn trace_with<S: AsRef<std::ffi::OsStr>>(args: &[S], env: &[(&str, &s
 }
 
 fn ran(command: &mut Command) -> Ran {
-    let begun = Instant::now();
-    loop {
-        let output = command.output().expect("run the program");
-        let ran = Ran {
-            code: output.status.code().unwrap_or(-1),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        };
-        // a busy server may take longer to answer than the program waits; trying again is left to whoever asks
-        let busy = ["no answer within", "deadline has elapsed"].iter().any(|words| ran.err.contains(words));
-        if !busy || begun.elapsed() > PATIENCE {
-            return ran;
-        }
+    let output = answered(command);
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
 }
 
